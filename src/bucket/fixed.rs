@@ -1,0 +1,162 @@
+//! Aligned windows: a minute on the clock, a day that starts at UTC midnight or at an offset.
+//!
+//! A call that leaves just before a window ends may be charged to the next one. Until its answer's
+//! head is in, it counts in both; after that, in every window that the span from its sending to
+//! the latest instant of its charge touches, with the guard on either side.
+
+use std::time::Duration;
+
+use super::Spent;
+use crate::time::{Now, nanos};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    limit: u64,
+    period: u64,
+    offset: u64,
+    guard: u64,
+    /// The number of the current window: it begins a guard after the provider's does.
+    window: u64,
+    /// What counts in the current window, open charges included.
+    used: u64,
+    /// What is known to count in the next window too.
+    next: u64,
+    /// Charges whose answers have no head yet: they count in every window until they have.
+    open: u64,
+    /// What was taken by calls that are not settled.
+    unsettled: u64,
+}
+
+impl Fixed {
+    pub(super) fn new(limit: u64, period: Duration, offset: Duration, guard: Duration, now: Now) -> Self {
+        let (period, offset, guard) = (nanos(period), nanos(offset), nanos(guard));
+        let mut fixed =
+            Fixed { limit, period, offset, guard, window: 0, used: 0, next: 0, open: 0, unsettled: 0 };
+        fixed.window = fixed.begun(now);
+        fixed
+    }
+
+    pub(super) fn is_aligned(&self, period: Duration, offset: Duration) -> bool {
+        self.period == nanos(period) && self.offset == nanos(offset)
+    }
+
+    pub(super) fn set(&mut self, limit: u64, guard: Duration) {
+        self.limit = limit;
+        self.guard = nanos(guard);
+    }
+
+    #[inline]
+    pub(super) fn advance(&mut self, now: Now) {
+        let begun = self.begun(now);
+        if begun == self.window {
+            return;
+        }
+        if begun == self.window + 1 {
+            self.used = self.next + self.open;
+            self.next = 0;
+        } else if begun > self.window {
+            self.used = self.open;
+            self.next = 0;
+        } else if begun + 1 == self.window {
+            // The wall clock was set back a little: keep the books until it catches up.
+            return;
+        }
+        // A clock set back by more keeps what was used: nothing is given away.
+        self.window = begun;
+    }
+
+    #[inline]
+    pub(super) fn can_pay(&self, amount: u64) -> bool {
+        amount <= self.limit.saturating_sub(self.used)
+    }
+
+    #[inline]
+    pub(super) fn take(&mut self, amount: u64) {
+        self.used = self.used.saturating_add(amount);
+        self.open += amount;
+        self.unsettled += amount;
+    }
+
+    pub(super) fn start(&self, amount: u64, now: Now) -> Option<u64> {
+        let fits = |used: u64| amount <= self.limit.saturating_sub(used);
+        if fits(self.used) {
+            Some(now.uptime)
+        } else if fits(self.next.saturating_add(self.open)) {
+            Some(self.boundary(1, now))
+        } else if fits(self.open) {
+            Some(self.boundary(2, now))
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn soonest(&self, amount: u64, now: Now) -> u64 {
+        let best = self.limit.saturating_sub(self.used.saturating_sub(self.unsettled));
+        match amount.saturating_sub(best).div_ceil(self.limit.max(1)) {
+            0 => now.uptime,
+            windows => self.boundary(windows, now),
+        }
+    }
+
+    /// The uptime at which the window `ahead` of the current one begins.
+    fn boundary(&self, ahead: u64, now: Now) -> u64 {
+        let begin = self.window.saturating_add(ahead).saturating_mul(self.period);
+        let utc = begin.saturating_add(self.offset + self.guard);
+        now.uptime.saturating_add(utc.saturating_sub(now.utc))
+    }
+
+    pub(super) fn place(&mut self, amount: u64, latest: Now) {
+        self.open -= amount;
+        let last = self.last_touched(latest);
+        if last < self.window {
+            self.used = self.used.saturating_sub(amount);
+        } else if last > self.window {
+            self.next = self.next.saturating_add(amount);
+        }
+    }
+
+    pub(super) fn settle(&mut self, taken: u64, price: u64, latest: Now) {
+        self.unsettled -= taken;
+        let last = self.last_touched(latest);
+        let spills = last > self.window;
+        if price > taken {
+            let more = price - taken;
+            self.used = self.used.saturating_add(more);
+            self.next = self.next.saturating_add(if spills { more } else { 0 });
+        } else if last >= self.window {
+            let less = taken - price;
+            self.used = self.used.saturating_sub(less);
+            self.next = self.next.saturating_sub(if spills { less } else { 0 });
+        }
+    }
+
+    pub(super) fn remaining(&self) -> i64 {
+        let left = i128::from(self.limit) - i128::from(self.used);
+        left.max(i128::from(i64::MIN)) as i64
+    }
+
+    pub(super) fn spent(&self, now: Now) -> Spent {
+        Spent { charges: vec![(now.utc, self.used)] }
+    }
+
+    pub(super) fn take_up(&mut self, amount: u64, then: Now) {
+        let last = self.last_touched(then);
+        if last >= self.window {
+            self.used = self.used.saturating_add(amount);
+        }
+        if last > self.window {
+            self.next = self.next.saturating_add(amount);
+        }
+    }
+
+    /// The window that has surely begun at the provider, too.
+    #[inline]
+    fn begun(&self, now: Now) -> u64 {
+        now.utc.saturating_sub(self.offset + self.guard) / self.period
+    }
+
+    /// The last window in which a charge made at `latest` may have been counted.
+    fn last_touched(&self, latest: Now) -> u64 {
+        (latest.utc + self.guard).saturating_sub(self.offset) / self.period
+    }
+}

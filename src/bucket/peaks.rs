@@ -1,0 +1,93 @@
+//! How full a bucket has been since a given call, kept in a few entries.
+//!
+//! A refund may restore no more than if the true price had been taken in the first place. A bucket
+//! that has been full since would have spilled: what it could not have held is lost. So a refund
+//! of `r` gives back `min(r, capacity - peak)`, where `peak` is the highest level since the call.
+//!
+//! Worked example, capacity 1,000, refilled with 1,000 a minute. A call reserves 500 of a full
+//! bucket and will cost 100. After 30 s the bucket is full again, and a second call takes 500. Had
+//! the first call paid 100, the bucket would have been full after 6 s and spilled for 24: it would
+//! hold 500 now as it does, so the refund restores nothing.
+
+/// More outstanding levels than this are merged, upwards: a refund may then restore a little less.
+const MOST: usize = 32;
+
+/// Levels just before later charges: a stack that falls from old to new.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Peaks {
+    /// Each level counts for the calls numbered below its `before` and not below the entry above.
+    entries: Vec<Peak>,
+    /// Charges taken and not settled; with none, nothing can be refunded and nothing is kept.
+    outstanding: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Peak {
+    before: u64,
+    level: i64,
+}
+
+impl Peaks {
+    /// The call `seq` is about to be charged at `level`.
+    #[inline]
+    pub(super) fn charge(&mut self, seq: u64, level: i64) {
+        if self.outstanding > 0 {
+            while self.entries.last().is_some_and(|last| last.level <= level) {
+                self.entries.pop();
+            }
+            self.entries.push(Peak { before: seq, level });
+            if self.entries.len() > MOST {
+                self.merge_closest();
+            }
+        }
+        self.outstanding += 1;
+    }
+
+    /// The call `seq` ends at `level` and would get back `refund`; says how much it does.
+    #[inline]
+    pub(super) fn refund(&mut self, seq: u64, refund: i64, level: i64, capacity: i64) -> i64 {
+        let since = self.entries.partition_point(|entry| entry.before <= seq);
+        let peak = self.entries.get(since).map_or(level, |entry| entry.level.max(level));
+        let given = refund.min(capacity.saturating_sub(peak)).max(0);
+        if given > 0 {
+            self.raise(since, given);
+        }
+        self.end();
+        given
+    }
+
+    /// A charge is settled without a refund.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        debug_assert!(self.outstanding > 0, "a charge was settled twice");
+        self.outstanding -= 1;
+        if self.outstanding == 0 {
+            self.entries.clear();
+        }
+    }
+
+    /// Carries every level over to another scale.
+    pub(super) fn map(&mut self, scale: impl Fn(i64) -> i64) {
+        for entry in &mut self.entries {
+            entry.level = scale(entry.level);
+        }
+    }
+
+    /// Had the price been known, every level since would have been higher by what is given back.
+    fn raise(&mut self, since: usize, by: i64) {
+        for entry in &mut self.entries[since..] {
+            entry.level += by;
+        }
+        let Some(first) = self.entries.get(since).map(|entry| entry.level) else { return };
+        let kept = self.entries[..since].partition_point(|entry| entry.level > first);
+        self.entries.drain(kept..since);
+    }
+
+    /// Lets two neighbours count as the higher of them where that costs least.
+    fn merge_closest(&mut self) {
+        let gap = |i: &usize| self.entries[*i].level - self.entries[*i + 1].level;
+        let Some(closest) = (0..self.entries.len() - 1).min_by_key(gap) else { return };
+        self.entries[closest].before = self.entries[closest + 1].before;
+        self.entries.remove(closest + 1);
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong, with the budget, the numbers and the wait.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::quota::{InvalidQuota, Quota};
+
+/// Why a call was not admitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// Never: the call is larger than a quota's capacity. Waiting does not help; a smaller call does.
+    #[error(transparent)]
+    ExceedsQuota(Box<ExceedsQuota>),
+    /// Not yet: the budget cannot pay now, or not soon enough. Waiting helps.
+    #[error(transparent)]
+    NotYet(Box<NotYet>),
+    /// Never: no limits are configured for this model.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
+}
+
+impl From<ExceedsQuota> for AcquireError {
+    fn from(error: ExceedsQuota) -> Self {
+        AcquireError::ExceedsQuota(Box::new(error))
+    }
+}
+
+impl From<NotYet> for AcquireError {
+    fn from(error: NotYet) -> Self {
+        AcquireError::NotYet(Box::new(error))
+    }
+}
+
+/// A call that no wait can admit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{model}: the call costs {cost} {}, more than the {} {} of {quota}", .quota.unit(), .quota.capacity(), Ceiling(.quota))]
+pub struct ExceedsQuota {
+    /// The model asked for.
+    pub model: String,
+    /// What the call costs, in the quota's unit.
+    pub cost: u64,
+    /// The quota that is too small for it.
+    pub quota: Quota,
+}
+
+struct Ceiling<'a>(&'a Quota);
+
+impl fmt::Display for Ceiling<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.capacity() == self.0.limit() { "limit" } else { "burst" })
+    }
+}
+
+/// A call that has to wait, and does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotYet {
+    /// The model asked for.
+    pub model: String,
+    /// The budget that is the last to be able to pay; `None` where calls ahead in the queue are
+    /// all there is to wait for.
+    pub blocking: Option<Blocking>,
+    /// How many calls wait ahead.
+    pub ahead: usize,
+    /// How long the caller was willing to wait.
+    pub within: Duration,
+}
+
+/// The budget a call waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocking {
+    /// What the provider promises.
+    pub quota: Quota,
+    /// What the call costs, in the quota's unit.
+    pub cost: u64,
+    /// What is left of the budget; below zero is debt.
+    pub remaining: i64,
+    /// How long until it can pay for this call alone, if nothing comes back before; `None` where only a
+    /// call in flight that ends can make room.
+    pub wait: Option<Duration>,
+}
+
+impl std::error::Error for NotYet {}
+
+impl fmt::Display for NotYet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.model)?;
+        match &self.blocking {
+            Some(Blocking { quota, cost, remaining, wait }) => {
+                write!(f, "{quota} has {remaining} {} left of the {cost} needed", quota.unit())?;
+                match wait {
+                    Some(wait) => write!(f, ", and has them in {}", rounded(*wait))?,
+                    None => f.write_str(", and has them when a call in flight ends")?,
+                }
+            }
+            None => f.write_str("every budget could pay")?,
+        }
+        if self.ahead > 0 {
+            write!(f, "; {} calls wait ahead", self.ahead)?;
+        }
+        if self.within > Duration::ZERO {
+            write!(f, "; it was to wait {} at most", rounded(self.within))?;
+        }
+        Ok(())
+    }
+}
+
+/// To the millisecond, upwards: a wait that is told is never too short.
+fn rounded(wait: Duration) -> humantime::FormattedDuration {
+    let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis))
+}
+
+/// A model without limits.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{model}: no limits for this model; configured are {}", .known.join(", "))]
+pub struct UnknownModel {
+    /// The model asked for.
+    pub model: String,
+    /// Names and patterns that are configured, in alphabetical order.
+    pub known: Vec<String>,
+}
+
+/// A limiter that could not be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A quota that cannot be kept.
+    #[error("{scope}: {source}")]
+    InvalidQuota {
+        /// The model, group or tenant it was given for.
+        scope: String,
+        /// The field and what is wrong with it.
+        source: InvalidQuota,
+    },
+    /// A name or pattern that stands for two things.
+    #[error("{name}: given to both {first} and {second}")]
+    Ambiguous {
+        /// The name or pattern.
+        name: String,
+        /// The model that has it.
+        first: String,
+        /// The model that would have it, too.
+        second: String,
+    },
+    /// A pattern with a star elsewhere than at its end.
+    #[error("{pattern}: a pattern is a prefix and one star at its end")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// An alias or a fallback names a model that has no limits.
+    #[error("{name}: stands for {model}, which has no limits")]
+    Dangling {
+        /// The alias, or `fallback`.
+        name: String,
+        /// The model that is missing.
+        model: String,
+    },
+}

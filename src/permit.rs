@@ -1,0 +1,136 @@
+//! The end of a reservation, exactly once.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::gate::Gate;
+use crate::ledger::{Charged, End};
+use crate::provider::{Headers, Verdict, processing_time};
+use crate::quota::{Cost, Usage};
+
+/// Leave to make one call. Its cost is taken from every budget until it ends.
+///
+/// It ends exactly once, in one of four ways:
+///
+/// | what happened | how to say it | what it costs |
+/// |---|---|---|
+/// | an answer with its usage | [`release`](Permit::release) | what was used, by the provider's rule |
+/// | the provider said no | [`refused`](Permit::refused) | what it charges for that |
+/// | the call was never sent | [`cancel`](Permit::cancel) | nothing |
+/// | anything else: a panic, a timeout, a lost connection | drop it | what was reserved |
+///
+/// The slot in flight is free again in each case.
+///
+/// # Example: settle a call with what it used
+///
+/// ```
+/// use tollgate::{Cost, Limiter, Limits, Usage};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().tpm(200_000)).build()?;
+/// let permit = limiter.acquire("gpt-4o-mini", Cost::input(1_200).max_output(500)).await?;
+/// // ... send the request, read the answer ...
+/// permit.observe(200_u16, &[("openai-processing-ms", "640")]);
+/// permit.release(Usage::new(1_187, 212)).await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "a permit that is dropped counts as a call whose outcome is not known"]
+pub struct Permit {
+    gate: Arc<Gate>,
+    charged: Charged,
+    /// The uptime at which the call was charged at the latest; 0 until the head of its answer is in.
+    placed: AtomicU64,
+    ended: bool,
+}
+
+/// No call is charged at this uptime: it is long before any clock began.
+const BEING_PLACED: u64 = 1;
+
+impl Permit {
+    #[inline]
+    pub(crate) fn new(gate: Arc<Gate>, charged: Charged) -> Self {
+        Permit { gate, charged, placed: AtomicU64::new(0), ended: false }
+    }
+
+    /// What is reserved.
+    pub fn cost(&self) -> Cost {
+        self.charged.cost
+    }
+
+    /// Tells what the head of the answer says. Call it as soon as the head is in.
+    ///
+    /// The provider has charged the call by now, so from here on the charge ages in its windows;
+    /// where the head tells how long the provider worked on the answer (`openai-processing-ms`), from that
+    /// much earlier. The first head counts; a later call changes nothing.
+    pub fn observe<H: Headers + ?Sized>(&self, status: impl Into<u16>, headers: &H) {
+        let _status: u16 = status.into();
+        let first = self.placed.compare_exchange(0, BEING_PLACED, Ordering::Relaxed, Ordering::Relaxed);
+        if first.is_ok() {
+            let processing = processing_time(headers).unwrap_or(Duration::ZERO);
+            let placed = self.gate.place(&self.charged, processing);
+            self.placed.store(placed, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends a call whose answer is complete: its true price takes the place of what was reserved.
+    /// What was not used comes back at once; what was used beyond stays as debt.
+    ///
+    /// The books are settled when this returns, whether or not the future is awaited.
+    #[inline]
+    pub fn release(self, usage: Usage) -> Settled {
+        self.end(&End::Released(usage))
+    }
+
+    /// Ends a call that the provider refused: it costs what the provider charges for that.
+    ///
+    /// The books are settled when this returns, whether or not the future is awaited.
+    pub fn refused(self, verdict: Verdict) -> Settled {
+        self.end(&End::Refused(verdict))
+    }
+
+    /// Ends a call that was never sent: everything comes back.
+    ///
+    /// The books are settled when this returns, whether or not the future is awaited.
+    pub fn cancel(self) -> Settled {
+        self.end(&End::Cancelled)
+    }
+
+    #[inline]
+    fn end(mut self, end: &End) -> Settled {
+        self.settle(end);
+        Settled(())
+    }
+
+    #[inline]
+    fn settle(&mut self, end: &End) {
+        self.ended = true;
+        let placed = *self.placed.get_mut();
+        self.gate.settle(&self.charged, (placed > 0).then_some(placed), end);
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.ended {
+            self.settle(&End::Lost);
+        }
+    }
+}
+
+/// Resolves when the books are settled everywhere: at once where they are kept in this process.
+#[derive(Debug)]
+pub struct Settled(());
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,95 @@
+use serde::{Deserialize, Serialize};
+
+/// What one call is expected to cost, told before it is sent.
+///
+/// Every call costs one request and one slot in flight beside its tokens.
+///
+/// # Example: a prompt of 1,200 tokens whose answer is capped at 500
+///
+/// ```
+/// use tollgate::Cost;
+///
+/// let cost = Cost::input(1_200).max_output(500);
+/// assert_eq!(cost.tokens(), 1_700);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    #[serde(rename = "input")]
+    input_tokens: u64,
+    #[serde(rename = "max_output", default)]
+    max_output_tokens: u64,
+}
+
+impl Cost {
+    /// A call whose prompt holds `tokens` tokens and whose answer costs none (an embedding).
+    pub const fn input(tokens: u64) -> Self {
+        Cost { input_tokens: tokens, max_output_tokens: 0 }
+    }
+
+    /// The most tokens the answer may hold: what the request says as `max_tokens`, times `n`.
+    pub const fn max_output(self, tokens: u64) -> Self {
+        Cost { max_output_tokens: tokens, ..self }
+    }
+
+    /// Tokens of the prompt.
+    pub const fn input_tokens(&self) -> u64 {
+        self.input_tokens
+    }
+
+    /// The most tokens the answer may hold.
+    pub const fn max_output_tokens(&self) -> u64 {
+        self.max_output_tokens
+    }
+
+    /// Both together.
+    pub const fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.max_output_tokens)
+    }
+
+    pub(crate) fn plus(self, other: Cost) -> Cost {
+        Cost {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            max_output_tokens: self.max_output_tokens.saturating_add(other.max_output_tokens),
+        }
+    }
+
+    pub(crate) fn minus(self, other: Cost) -> Cost {
+        Cost {
+            input_tokens: self.input_tokens.saturating_sub(other.input_tokens),
+            max_output_tokens: self.max_output_tokens.saturating_sub(other.max_output_tokens),
+        }
+    }
+}
+
+/// What one call really used, told when its answer is complete (the answer's `usage`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    #[serde(rename = "input")]
+    input_tokens: u64,
+    #[serde(rename = "output", default)]
+    output_tokens: u64,
+}
+
+impl Usage {
+    /// `input` tokens of the prompt and `output` tokens of the answer, as the provider counted them.
+    pub const fn new(input: u64, output: u64) -> Self {
+        Usage { input_tokens: input, output_tokens: output }
+    }
+
+    /// Tokens of the prompt.
+    pub const fn input_tokens(&self) -> u64 {
+        self.input_tokens
+    }
+
+    /// Tokens of the answer.
+    pub const fn output_tokens(&self) -> u64 {
+        self.output_tokens
+    }
+
+    /// Both together.
+    pub const fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}

@@ -1,0 +1,117 @@
+//! The only reader of clocks.
+//!
+//! Everything below the gate takes a [`Now`] as an argument, so the same code runs under a paused
+//! clock, in a simulation and in a program. Uptime drives refills and waits; UTC decides only in
+//! which aligned window an instant lies.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// One instant on both clocks, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// Since [`ORIGIN`] before the clock was made. Never goes back.
+    pub(crate) uptime: u64,
+    /// Since the Unix epoch. May be corrected in either direction.
+    pub(crate) utc: u64,
+}
+
+impl Now {
+    /// The instant `ago` nanoseconds earlier, or the clock's beginning.
+    pub(crate) fn before(self, ago: u64) -> Now {
+        Now { uptime: self.uptime.saturating_sub(ago), utc: self.utc.saturating_sub(ago) }
+    }
+
+    /// The same uptime on an earlier or later instant's UTC scale.
+    pub(crate) fn at_uptime(self, uptime: u64) -> Now {
+        let utc = self.utc.saturating_add(uptime).saturating_sub(self.uptime);
+        Now { uptime, utc }
+    }
+}
+
+/// Nanoseconds of a duration, as far as 64 bits go (584 years).
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Reads tokio's clock. Apart from [`Clock`] so that it can be read before a lock is taken.
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// What uptime begins with, so that what was charged before a restart has an uptime, too.
+const ORIGIN: u64 = 400 * 86_400 * 1_000_000_000;
+/// How often UTC is compared with the system's clock.
+const RECHECK: u64 = 1_000_000_000;
+/// How far two clocks may drift apart between two comparisons and still count as one.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// Turns tokio's instants into [`Now`].
+///
+/// UTC is an anchor plus tokio's elapsed time, so that a test which pauses or advances tokio's
+/// clock moves both. The anchor is set anew from the system's clock only while tokio's clock and
+/// the operating system's monotonic one advance together: they do in a running program, also when
+/// the machine was suspended or its wall clock was corrected, and do not under a paused clock.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+    anchor: Now,
+    last: u64,
+    checked: Checked,
+}
+
+/// Both monotonic clocks at the last comparison.
+#[derive(Debug)]
+struct Checked {
+    uptime: u64,
+    system: std::time::Instant,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Clock {
+            start: instant(),
+            anchor: Now { uptime: ORIGIN, utc: system_utc() },
+            last: ORIGIN,
+            checked: Checked { uptime: ORIGIN, system: system_instant() },
+        }
+    }
+
+    /// The instant that `read` is, never earlier than one seen before: two threads may read the
+    /// clock in one order and arrive here in the other.
+    pub(crate) fn at(&mut self, read: Instant) -> Now {
+        let uptime = (ORIGIN + nanos(read.saturating_duration_since(self.start))).max(self.last);
+        self.last = uptime;
+        if uptime - self.checked.uptime >= RECHECK {
+            self.recheck(uptime);
+        }
+        self.anchor.at_uptime(uptime)
+    }
+
+    /// The tokio instant at which uptime is `uptime`.
+    pub(crate) fn instant_at(&self, uptime: u64) -> Instant {
+        self.start + Duration::from_nanos(uptime.saturating_sub(ORIGIN))
+    }
+
+    fn recheck(&mut self, uptime: u64) {
+        let system = system_instant();
+        let tokio_went = Duration::from_nanos(uptime - self.checked.uptime);
+        let system_went = system.saturating_duration_since(self.checked.system);
+        if tokio_went.abs_diff(system_went) <= TOGETHER {
+            self.anchor = Now { uptime, utc: system_utc() };
+        }
+        self.checked = Checked { uptime, system };
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+fn system_instant() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+fn system_utc() -> u64 {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
