@@ -70,13 +70,22 @@ impl Bucket {
         }
     }
 
-    /// Whether `amount` can be taken now.
+    /// Lets time pass, and says whether `amount` can be taken now.
     #[inline]
-    pub(crate) fn can_pay(&self, amount: u64) -> bool {
+    pub(crate) fn advance_and_look(&mut self, amount: u64, now: Now) -> bool {
         match self {
-            Bucket::Refill(bucket) => bucket.can_pay(amount),
-            Bucket::Fixed(bucket) => bucket.can_pay(amount),
-            Bucket::Sliding(bucket) => bucket.can_pay(amount),
+            Bucket::Refill(bucket) => {
+                bucket.advance(now);
+                bucket.can_pay(amount)
+            }
+            Bucket::Fixed(bucket) => {
+                bucket.advance(now);
+                bucket.can_pay(amount)
+            }
+            Bucket::Sliding(bucket) => {
+                bucket.advance(now);
+                bucket.can_pay(amount)
+            }
             Bucket::Held(bucket) => bucket.can_pay(amount),
         }
     }
@@ -132,6 +141,20 @@ impl Bucket {
             Bucket::Fixed(bucket) => bucket.settle(taken, price, latest),
             Bucket::Sliding(bucket) => bucket.settle(taken, price, latest),
             Bucket::Held(bucket) => bucket.give_back(taken),
+        }
+    }
+
+    /// As `place` and `settle`, at an instant between the last `advance` and the next. Not for a
+    /// sliding window, which has to know it.
+    #[inline]
+    pub(crate) fn settle_untimed(&mut self, seq: u64, taken: u64, price: u64, placed: Option<Now>) {
+        match (self, placed) {
+            // A refill that comes before or after a refund makes the same level.
+            (Bucket::Refill(bucket), _) => bucket.settle(seq, taken, price),
+            (Bucket::Fixed(bucket), Some(placed)) => bucket.settle(taken, price, placed),
+            (Bucket::Fixed(bucket), None) => bucket.settle_untimed(taken, price),
+            (Bucket::Held(bucket), _) => bucket.give_back(taken),
+            (Bucket::Sliding(_), _) => unreachable!("the ledger settles a sliding window in time"),
         }
     }
 

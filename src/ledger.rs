@@ -32,7 +32,7 @@ mod snapshot;
 use std::time::Duration;
 
 use crate::provider::Verdict;
-use crate::quota::{Charge, Cost, Quota, Unit, Usage};
+use crate::quota::{Amounts, Charge, Cost, Quota, Usage};
 use crate::time::Now;
 
 use books::{Book, Budget, Scope};
@@ -65,8 +65,8 @@ pub(crate) struct Charged {
     /// The rule by which it was taken: the book's may change while the call is out.
     rule: Charge,
     pub(crate) cost: Cost,
-    /// When it was taken.
-    pub(crate) at: Now,
+    /// The uptime at which it was taken.
+    pub(crate) at: u64,
 }
 
 /// Calls of one book taken together.
@@ -122,16 +122,16 @@ impl Ledger {
     /// Takes the call's cost from every budget of its book, or nothing.
     #[inline]
     pub(crate) fn admit(&mut self, book: BookId, cost: Cost, now: Now) -> Result<Charged, Refused> {
-        let Book { rule, ref scopes, .. } = self.books[book.0];
+        let Book { rule, ref scopes, .. } = self.books[book.index()];
+        let amounts = rule.reserve(&cost);
         let mut pays = true;
         for &scope in scopes {
             for budget in &mut self.scopes[scope].budgets {
-                let amount = rule.reserve(budget.unit, &cost);
+                let amount = amounts[budget.unit];
                 if amount > budget.capacity {
                     return Err(Refused::Never(budget.quota, amount));
                 }
-                budget.bucket.advance(now);
-                pays &= budget.bucket.can_pay(amount);
+                pays &= budget.bucket.advance_and_look(amount, now);
             }
         }
         if !pays {
@@ -141,17 +141,18 @@ impl Ledger {
         self.seq += 1;
         for &scope in scopes {
             for budget in &mut self.scopes[scope].budgets {
-                budget.bucket.take(seq, rule.reserve(budget.unit, &cost));
+                budget.bucket.take(seq, amounts[budget.unit]);
             }
         }
-        Ok(Charged { book, seq, rule, cost, at: now })
+        Ok(Charged { book, seq, rule, cost, at: now.uptime })
     }
 
     /// Whether the call can be admitted at some time.
     pub(crate) fn fits(&self, book: BookId, cost: Cost) -> Result<(), Refused> {
-        let Book { rule, ref scopes, .. } = self.books[book.0];
+        let Book { rule, ref scopes, .. } = self.books[book.index()];
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
-        let amounts = budgets.map(|budget| (budget, rule.reserve(budget.unit, &cost)));
+        let reserved = rule.reserve(&cost);
+        let amounts = budgets.map(|budget| (budget, reserved[budget.unit]));
         for (budget, amount) in amounts.filter(|(budget, amount)| *amount > budget.capacity) {
             return Err(Refused::Never(budget.quota, amount));
         }
@@ -161,10 +162,11 @@ impl Ledger {
     /// The earliest instant at which every budget can pay if nothing comes back before; `None`
     /// for a book without budgets. Speaks of the instant of the last `admit` or `advance`.
     pub(crate) fn start(&self, book: BookId, cost: Cost, now: Now) -> Option<Start> {
-        let Book { rule, ref scopes, .. } = self.books[book.0];
+        let Book { rule, ref scopes, .. } = self.books[book.index()];
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        let amounts = rule.reserve(&cost);
         let starts = budgets.map(|budget| {
-            let amount = rule.reserve(budget.unit, &cost);
+            let amount = amounts[budget.unit];
             let remaining = budget.bucket.remaining();
             Start { at: budget.bucket.start(amount, now), quota: budget.quota, amount, remaining }
         });
@@ -176,15 +178,15 @@ impl Ledger {
     /// in flight comes back at once and the calls ahead cost no more than they must. `ahead` is
     /// what waits, by book.
     pub(crate) fn soonest(&self, book: BookId, cost: Cost, ahead: &[Total], now: Now) -> u64 {
-        let Book { rule, ref scopes, .. } = self.books[book.0];
+        let Book { rule, ref scopes, .. } = self.books[book.index()];
         let mut soonest = now.uptime;
         for &scope in scopes {
             let sharing = || self.books.iter().zip(ahead).filter(|(book, _)| book.scopes.contains(&scope));
             for budget in &self.scopes[scope].budgets {
                 let least =
-                    |(book, total): (&Book, &Total)| book.rule.least(budget.unit, total.calls, &total.cost);
+                    |(book, total): (&Book, &Total)| book.rule.least(total.calls, &total.cost)[budget.unit];
                 let first = sharing().map(least).fold(0, u64::saturating_add);
-                let own = rule.reserve(budget.unit, &cost);
+                let own = rule.reserve(&cost)[budget.unit];
                 soonest = soonest.max(budget.bucket.soonest(first.saturating_add(own), now));
             }
         }
@@ -207,7 +209,7 @@ impl Ledger {
 
     /// Lets time pass for every budget of a book.
     pub(crate) fn advance(&mut self, book: BookId, now: Now) {
-        for &scope in &self.books[book.0].scopes {
+        for &scope in &self.books[book.index()].scopes {
             for budget in &mut self.scopes[scope].budgets {
                 budget.bucket.advance(now);
             }
@@ -217,7 +219,8 @@ impl Ledger {
     /// The head of the call's answer is in: it was charged at `latest` at the latest, but for what
     /// the provider can only know at the end.
     pub(crate) fn place(&mut self, charged: &Charged, latest: Now, now: Now) {
-        self.for_each(charged, now, |budget, amount| {
+        self.for_each(charged, |budget, amount| {
+            budget.bucket.advance(now);
             if !charged.rule.known_at_the_end(budget.unit) {
                 budget.bucket.place(amount, latest);
             }
@@ -228,8 +231,10 @@ impl Ledger {
     /// [`Ledger::place`] was told, if it was.
     #[inline]
     pub(crate) fn settle(&mut self, charged: &Charged, placed: Option<Now>, end: &End, now: Now) {
-        let &Charged { rule, seq, cost, .. } = charged;
-        self.for_each(charged, now, |budget, taken| {
+        let &Charged { rule, seq, .. } = charged;
+        let prices = end.prices(rule, &charged.cost);
+        self.for_each(charged, |budget, taken| {
+            budget.bucket.advance(now);
             let latest = match placed {
                 Some(placed) if !rule.known_at_the_end(budget.unit) => placed,
                 _ => {
@@ -237,20 +242,37 @@ impl Ledger {
                     now
                 }
             };
-            let price = end.price(rule, budget.unit, &cost, taken);
-            budget.bucket.settle(seq, taken, price, latest);
+            budget.bucket.settle(seq, taken, prices[budget.unit], latest);
+        });
+    }
+
+    /// Whether [`Ledger::settle_untimed`] does for this call: no window of its book slides.
+    #[inline]
+    pub(crate) fn settles_untimed(&self, charged: &Charged) -> bool {
+        !self.books[charged.book.index()].slides
+    }
+
+    /// As [`Ledger::settle`], without knowing the time: after the last instant that the budgets
+    /// know, and before the next.
+    #[inline]
+    pub(crate) fn settle_untimed(&mut self, charged: &Charged, placed: Option<Now>, end: &End) {
+        let &Charged { rule, seq, .. } = charged;
+        let prices = end.prices(rule, &charged.cost);
+        self.for_each(charged, |budget, taken| {
+            let placed = placed.filter(|_| !rule.known_at_the_end(budget.unit));
+            budget.bucket.settle_untimed(seq, taken, prices[budget.unit], placed);
         });
     }
 
     /// Visits what the call was charged to, and only that: a budget that was made later never
     /// knew of it.
     #[inline]
-    fn for_each(&mut self, charged: &Charged, now: Now, mut visit: impl FnMut(&mut Budget, u64)) {
-        for &scope in &self.books[charged.book.0].scopes {
+    fn for_each(&mut self, charged: &Charged, mut visit: impl FnMut(&mut Budget, u64)) {
+        let amounts = charged.rule.reserve(&charged.cost);
+        for &scope in &self.books[charged.book.index()].scopes {
             for budget in &mut self.scopes[scope].budgets {
                 if budget.born <= charged.seq {
-                    budget.bucket.advance(now);
-                    visit(budget, charged.rule.reserve(budget.unit, &charged.cost));
+                    visit(budget, amounts[budget.unit]);
                 }
             }
         }
@@ -258,21 +280,15 @@ impl Ledger {
 }
 
 impl End {
+    /// What a call that ended like this has cost, by unit.
     #[inline]
-    fn price(&self, rule: Charge, unit: Unit, cost: &Cost, taken: u64) -> u64 {
+    fn prices(&self, rule: Charge, cost: &Cost) -> Amounts {
         match self {
-            End::Released(usage) => rule.price(unit, cost, usage),
-            End::Cancelled => 0,
-            End::Lost | End::Refused(Verdict::Failed) => taken,
-            End::Refused(Verdict::Rejected) => match unit {
-                Unit::Tokens => taken.min(cost.input_tokens()),
-                Unit::OutputTokens => 0,
-                Unit::Requests | Unit::InputTokens | Unit::InFlight => taken,
-            },
-            End::Refused(_) => match unit {
-                Unit::Requests | Unit::InFlight => taken,
-                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => 0,
-            },
+            End::Released(usage) => rule.price(cost, usage),
+            End::Lost | End::Refused(Verdict::Failed) => rule.reserve(cost),
+            End::Cancelled => Amounts::default(),
+            End::Refused(Verdict::Rejected) => rule.price(&Cost::input(cost.input_tokens()), &Usage::new(cost.input_tokens(), 0)),
+            End::Refused(_) => Amounts { requests: 1, ..Amounts::default() },
         }
     }
 }

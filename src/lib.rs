@@ -2,6 +2,8 @@
 
 mod bucket;
 mod error;
+#[cfg(feature = "tiktoken")]
+pub mod estimate;
 mod gate;
 mod ledger;
 mod limiter;

@@ -145,7 +145,7 @@ impl<T> Queue<T> {
 
     /// Gives a call in line what it waits for.
     pub(crate) fn grant(&mut self, key: Key, charged: Charged) -> &mut T {
-        let lapses = charged.at.uptime + nanos(LAPSE);
+        let lapses = charged.at + nanos(LAPSE);
         let arrival = self.calls[key].arrival;
         self.grants.push_back(Grant { lapses, key, arrival });
         self.out_of_line(key, Standing::Granted(charged))

@@ -16,4 +16,5 @@ pub use limits::Limits;
 pub use promise::{InvalidQuota, Quota, Window};
 pub use unit::Unit;
 
+pub(crate) use charge::Amounts;
 pub(crate) use period::Text;

@@ -23,7 +23,8 @@ impl Now {
         Now { uptime: self.uptime.saturating_sub(ago), utc: self.utc.saturating_sub(ago) }
     }
 
-    /// The same uptime on an earlier or later instant's UTC scale.
+    /// The instant at which uptime is `uptime`, on the same UTC scale.
+    #[inline]
     pub(crate) fn at_uptime(self, uptime: u64) -> Now {
         let utc = self.utc.saturating_add(uptime).saturating_sub(self.uptime);
         Now { uptime, utc }
@@ -31,14 +32,9 @@ impl Now {
 }
 
 /// Nanoseconds of a duration, as far as 64 bits go (584 years).
+#[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Reads tokio's clock. Apart from [`Clock`] so that it can be read before a lock is taken.
-#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-pub(crate) fn instant() -> Instant {
-    Instant::now()
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 /// What uptime begins with, so that what was charged before a restart has an uptime, too.
@@ -48,7 +44,24 @@ const RECHECK: u64 = 1_000_000_000;
 /// How far two clocks may drift apart between two comparisons and still count as one.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// Turns tokio's instants into [`Now`].
+/// Where uptime is counted from. Reads the clock without the lock under which [`Clock`] lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin(Instant);
+
+impl Origin {
+    /// The uptime now.
+    #[inline]
+    pub(crate) fn uptime(self) -> u64 {
+        ORIGIN + nanos(instant().saturating_duration_since(self.0))
+    }
+
+    /// The tokio instant at which uptime is `uptime`.
+    pub(crate) fn instant_at(self, uptime: u64) -> Instant {
+        self.0 + Duration::from_nanos(uptime.saturating_sub(ORIGIN))
+    }
+}
+
+/// Turns uptimes into [`Now`].
 ///
 /// UTC is an anchor plus tokio's elapsed time, so that a test which pauses or advances tokio's
 /// clock moves both. The anchor is set anew from the system's clock only while tokio's clock and
@@ -56,54 +69,52 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// the machine was suspended or its wall clock was corrected, and do not under a paused clock.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    start: Instant,
     anchor: Now,
     last: u64,
-    checked: Checked,
-}
-
-/// Both monotonic clocks at the last comparison.
-#[derive(Debug)]
-struct Checked {
-    uptime: u64,
-    system: std::time::Instant,
+    /// Both monotonic clocks when they were last compared.
+    checked: u64,
+    checked_system: std::time::Instant,
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
-        Clock {
-            start: instant(),
-            anchor: Now { uptime: ORIGIN, utc: system_utc() },
-            last: ORIGIN,
-            checked: Checked { uptime: ORIGIN, system: system_instant() },
+    pub(crate) fn new() -> (Origin, Self) {
+        let anchor = Now { uptime: ORIGIN, utc: system_utc() };
+        let clock = Clock { anchor, last: ORIGIN, checked: ORIGIN, checked_system: system_instant() };
+        (Origin(instant()), clock)
+    }
+
+    /// The instant of an uptime that was read, never earlier than one seen before: two threads may
+    /// read the clock in one order and arrive here in the other.
+    #[inline]
+    pub(crate) fn at(&mut self, uptime: u64) -> Now {
+        self.last = uptime.max(self.last);
+        if self.last - self.checked >= RECHECK {
+            self.recheck();
         }
+        self.last()
     }
 
-    /// The instant that `read` is, never earlier than one seen before: two threads may read the
-    /// clock in one order and arrive here in the other.
-    pub(crate) fn at(&mut self, read: Instant) -> Now {
-        let uptime = (ORIGIN + nanos(read.saturating_duration_since(self.start))).max(self.last);
-        self.last = uptime;
-        if uptime - self.checked.uptime >= RECHECK {
-            self.recheck(uptime);
-        }
-        self.anchor.at_uptime(uptime)
+    /// The last instant seen.
+    #[inline]
+    pub(crate) fn last(&self) -> Now {
+        self.anchor.at_uptime(self.last)
     }
 
-    /// The tokio instant at which uptime is `uptime`.
-    pub(crate) fn instant_at(&self, uptime: u64) -> Instant {
-        self.start + Duration::from_nanos(uptime.saturating_sub(ORIGIN))
-    }
-
-    fn recheck(&mut self, uptime: u64) {
+    #[cold]
+    fn recheck(&mut self) {
         let system = system_instant();
-        let tokio_went = Duration::from_nanos(uptime - self.checked.uptime);
-        let system_went = system.saturating_duration_since(self.checked.system);
+        let tokio_went = Duration::from_nanos(self.last - self.checked);
+        let system_went = system.saturating_duration_since(self.checked_system);
         if tokio_went.abs_diff(system_went) <= TOGETHER {
-            self.anchor = Now { uptime, utc: system_utc() };
+            self.anchor = Now { uptime: self.last, utc: system_utc() };
         }
-        self.checked = Checked { uptime, system };
+        (self.checked, self.checked_system) = (self.last, system);
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+fn instant() -> Instant {
+    Instant::now()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]

@@ -17,12 +17,16 @@ pub(crate) struct Fixed {
     guard: u64,
     /// The number of the current window: it begins a guard after the provider's does.
     window: u64,
+    /// The instant of UTC at which it ends.
+    until: u64,
     /// What counts in the current window, open charges included.
     used: u64,
     /// What is known to count in the next window too.
     next: u64,
     /// Charges whose answers have no head yet: they count in every window until they have.
     open: u64,
+    /// Charges that ended after the last known instant: they count in the window of the next one.
+    untimed: u64,
     /// What was taken by calls that are not settled.
     unsettled: u64,
 }
@@ -31,8 +35,8 @@ impl Fixed {
     pub(super) fn new(limit: u64, period: Duration, offset: Duration, guard: Duration, now: Now) -> Self {
         let (period, offset, guard) = (nanos(period), nanos(offset), nanos(guard));
         let mut fixed =
-            Fixed { limit, period, offset, guard, window: 0, used: 0, next: 0, open: 0, unsettled: 0 };
-        fixed.window = fixed.begun(now);
+            Fixed { limit, period, offset, guard, window: 0, until: 0, used: 0, next: 0, open: 0, untimed: 0, unsettled: 0 };
+        fixed.enter(fixed.begun(now));
         fixed
     }
 
@@ -43,26 +47,47 @@ impl Fixed {
     pub(super) fn set(&mut self, limit: u64, guard: Duration) {
         self.limit = limit;
         self.guard = nanos(guard);
+        self.enter(self.window);
+    }
+
+    fn enter(&mut self, window: u64) {
+        self.window = window;
+        self.until = self.begin_of(window.saturating_add(1));
+    }
+
+    /// The instant of UTC at which a window has surely begun at the provider, too.
+    fn begin_of(&self, window: u64) -> u64 {
+        window.saturating_mul(self.period).saturating_add(self.offset + self.guard)
     }
 
     #[inline]
     pub(super) fn advance(&mut self, now: Now) {
+        // Far from either end of the window: most calls.
+        if now.utc >= self.until.saturating_sub(self.period) && now.utc.saturating_add(2 * self.guard) < self.until {
+            self.untimed = 0;
+        } else {
+            self.advance_at_the_edge(now);
+        }
+    }
+
+    #[cold]
+    fn advance_at_the_edge(&mut self, now: Now) {
+        let untimed = std::mem::take(&mut self.untimed);
         let begun = self.begun(now);
         if begun == self.window {
-            return;
-        }
-        if begun == self.window + 1 {
-            self.used = self.next + self.open;
-            self.next = 0;
+            if self.last_touched(now) > self.window {
+                self.next = self.next.saturating_add(untimed);
+            }
         } else if begun > self.window {
-            self.used = self.open;
+            let carried = if begun == self.window + 1 { self.next } else { 0 };
+            self.used = carried.saturating_add(self.open).saturating_add(untimed);
             self.next = 0;
-        } else if begun + 1 == self.window {
-            // The wall clock was set back a little: keep the books until it catches up.
-            return;
+            self.enter(begun);
+        } else if begun + 1 < self.window {
+            // The wall clock was set back far: what was used stays used. Where it was set back a
+            // little, the books wait until it has caught up.
+            self.enter(begun);
         }
-        // A clock set back by more keeps what was used: nothing is given away.
-        self.window = begun;
     }
 
     #[inline]
@@ -100,9 +125,8 @@ impl Fixed {
 
     /// The uptime at which the window `ahead` of the current one begins.
     fn boundary(&self, ahead: u64, now: Now) -> u64 {
-        let begin = self.window.saturating_add(ahead).saturating_mul(self.period);
-        let utc = begin.saturating_add(self.offset + self.guard);
-        now.uptime.saturating_add(utc.saturating_sub(now.utc))
+        let begin = self.begin_of(self.window.saturating_add(ahead));
+        now.uptime.saturating_add(begin.saturating_sub(now.utc))
     }
 
     pub(super) fn place(&mut self, amount: u64, latest: Now) {
@@ -128,6 +152,15 @@ impl Fixed {
             self.used = self.used.saturating_sub(less);
             self.next = self.next.saturating_sub(if spills { less } else { 0 });
         }
+    }
+
+    /// As [`Fixed::settle`], for an open charge that ends between the last `advance` and the next.
+    #[inline]
+    pub(super) fn settle_untimed(&mut self, taken: u64, price: u64) {
+        self.unsettled -= taken;
+        self.open -= taken;
+        self.used = self.used.saturating_sub(taken).saturating_add(price);
+        self.untimed = self.untimed.saturating_add(price);
     }
 
     pub(super) fn remaining(&self) -> i64 {

@@ -17,8 +17,6 @@ const MOST: usize = 32;
 pub(super) struct Peaks {
     /// Each level counts for the calls numbered below its `before` and not below the entry above.
     entries: Vec<Peak>,
-    /// Charges taken and not settled; with none, nothing can be refunded and nothing is kept.
-    outstanding: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,19 +26,15 @@ struct Peak {
 }
 
 impl Peaks {
-    /// The call `seq` is about to be charged at `level`.
-    #[inline]
+    /// The call `seq` is about to be charged at `level`, while earlier ones are not settled.
     pub(super) fn charge(&mut self, seq: u64, level: i64) {
-        if self.outstanding > 0 {
-            while self.entries.last().is_some_and(|last| last.level <= level) {
-                self.entries.pop();
-            }
-            self.entries.push(Peak { before: seq, level });
-            if self.entries.len() > MOST {
-                self.merge_closest();
-            }
+        while self.entries.last().is_some_and(|last| last.level <= level) {
+            self.entries.pop();
         }
-        self.outstanding += 1;
+        self.entries.push(Peak { before: seq, level });
+        if self.entries.len() > MOST {
+            self.merge_closest();
+        }
     }
 
     /// The call `seq` ends at `level` and would get back `refund`; says how much it does.
@@ -52,18 +46,13 @@ impl Peaks {
         if given > 0 {
             self.raise(since, given);
         }
-        self.end();
         given
     }
 
-    /// A charge is settled without a refund.
+    /// Nothing is outstanding, so nothing can be refunded.
     #[inline]
-    pub(super) fn end(&mut self) {
-        debug_assert!(self.outstanding > 0, "a charge was settled twice");
-        self.outstanding -= 1;
-        if self.outstanding == 0 {
-            self.entries.clear();
-        }
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
     }
 
     /// Carries every level over to another scale.

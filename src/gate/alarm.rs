@@ -14,13 +14,12 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::time::Sleep;
 
 use super::{BATCH, Gate, Wakes};
-use crate::time;
 
 /// No sleep is longer; what is due later is looked at again then.
 const LONGEST: u64 = nanos_of_days(30);
@@ -87,7 +86,7 @@ impl Alarm {
 ///
 /// Outside a tokio runtime with its time driver enabled.
 pub(super) fn new_sleep() -> Pin<Box<Sleep>> {
-    Box::pin(tokio::time::sleep_until(time::instant() + Duration::from_nanos(LONGEST)))
+    Box::pin(tokio::time::sleep(Duration::from_nanos(LONGEST)))
 }
 
 /// The waker the timer is polled with.
@@ -123,9 +122,7 @@ enum Armed {
 impl Gate {
     /// The timer fired.
     fn ring(&self) {
-        let read = time::instant();
-        let mut state = self.state.lock();
-        let now = state.clock.at(read);
+        let (mut state, now) = self.enter();
         state.alarm.armed = None;
         state.alarm.rang = state.alarm.busy;
         self.leave(state, now);
@@ -136,9 +133,7 @@ impl Gate {
         let Work { mut sleep, mut at } = work;
         loop {
             let outcome = self.set(&mut sleep, at);
-            let read = time::instant();
-            let mut state = self.state.lock();
-            let now = state.clock.at(read);
+            let (mut state, now) = self.enter();
             let earlier = state.alarm.wanted.take().filter(|&wanted| wanted < at);
             if let (Armed::Set, Some(earlier)) = (&outcome, earlier) {
                 at = earlier;
@@ -167,19 +162,14 @@ impl Gate {
     }
 
     fn set(&self, sleep: &mut Pin<Box<Sleep>>, at: u64) -> Armed {
-        let read = time::instant();
-        let deadline = {
-            let mut state = self.state.lock();
-            let now = state.clock.at(read);
-            state.clock.instant_at(at.min(now.uptime.saturating_add(LONGEST)))
-        };
-        sleep.as_mut().reset(deadline);
+        let at = at.min(self.origin.uptime().saturating_add(LONGEST));
+        sleep.as_mut().reset(self.origin.instant_at(at));
         if sleep.is_elapsed() {
-            return if time::instant() < deadline { Armed::Orphaned } else { Armed::Due };
+            return if self.origin.uptime() < at { Armed::Orphaned } else { Armed::Due };
         }
         match sleep.as_mut().poll(&mut Context::from_waker(&self.bell)) {
-            std::task::Poll::Ready(()) => Armed::Due,
-            std::task::Poll::Pending => Armed::Set,
+            Poll::Ready(()) => Armed::Due,
+            Poll::Pending => Armed::Set,
         }
     }
 }

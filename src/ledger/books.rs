@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use super::Ledger;
 use crate::bucket::Bucket;
-use crate::quota::{Charge, Limits, Quota, Unit};
+use crate::quota::{Charge, Limits, Quota, Unit, Window};
 use crate::time::Now;
 
 /// Names a book of one ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct BookId(pub(super) usize);
+pub(crate) struct BookId(u32);
 
 /// Budgets that were given together: of a group, a model or a tenant.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Book {
     pub(super) model: String,
     pub(super) rule: Charge,
     pub(super) scopes: Vec<usize>,
+    /// One of its budgets is a sliding window.
+    pub(super) slides: bool,
 }
 
 /// Scopes by name, with their limits; and books: the model, and the scopes that its calls are
@@ -48,8 +50,9 @@ pub(crate) struct Layout {
 }
 
 impl BookId {
+    #[inline]
     pub(crate) fn index(self) -> usize {
-        self.0
+        self.0 as usize
     }
 }
 
@@ -61,7 +64,7 @@ impl Layout {
 
     pub(crate) fn book(&mut self, model: &str, scopes: Vec<usize>) -> BookId {
         self.books.push((model.to_owned(), scopes));
-        BookId(self.books.len() - 1)
+        BookId(u32::try_from(self.books.len() - 1).expect("fewer models than 2^32"))
     }
 }
 
@@ -100,12 +103,21 @@ impl Ledger {
         };
         let book = |(model, scopes): (String, Vec<usize>)| {
             let rule = scopes.first().map_or(Charge::default(), |&scope| rules[scope]);
-            Book { model, rule, scopes }
+            Book { model, rule, scopes, slides: false }
         };
-        Ledger {
+        let mut ledger = Ledger {
             scopes: layout.scopes.into_iter().map(open).collect(),
             books: layout.books.into_iter().map(book).collect(),
             seq: 0,
+        };
+        ledger.look_for_sliding();
+        ledger
+    }
+
+    fn look_for_sliding(&mut self) {
+        let slides = |budget: &Budget| matches!(budget.quota.window(), Window::Sliding { .. });
+        for book in &mut self.books {
+            book.slides = book.scopes.iter().any(|&scope| self.scopes[scope].budgets.iter().any(slides));
         }
     }
 
@@ -115,7 +127,7 @@ impl Ledger {
     }
 
     pub(crate) fn model(&self, book: BookId) -> &str {
-        &self.books[book.0].model
+        &self.books[book.index()].model
     }
 
     /// Puts `limits` in the place of a scope's. Budgets that go on under a changed quota keep what
@@ -133,6 +145,7 @@ impl Ledger {
         for book in self.books.iter_mut().filter(|book| book.scopes.first() == Some(&scope)) {
             book.rule = limits.charge_rule();
         }
+        self.look_for_sliding();
     }
 
     pub(super) fn scope_named(&self) -> HashMap<&str, usize> {

@@ -23,39 +23,66 @@ pub enum Charge {
     InputOnly,
 }
 
+/// How much of each unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) in_flight: u64,
+}
+
+impl std::ops::Index<Unit> for Amounts {
+    type Output = u64;
+
+    #[inline]
+    fn index(&self, unit: Unit) -> &u64 {
+        match unit {
+            Unit::Requests => &self.requests,
+            Unit::Tokens => &self.tokens,
+            Unit::InputTokens => &self.input_tokens,
+            Unit::OutputTokens => &self.output_tokens,
+            Unit::InFlight => &self.in_flight,
+        }
+    }
+}
+
 impl Charge {
-    /// How much of `unit` is taken when a call that is expected to cost `cost` is admitted.
-    pub(crate) fn reserve(self, unit: Unit, cost: &Cost) -> u64 {
-        match unit {
-            Unit::Requests | Unit::InFlight => 1,
-            Unit::Tokens if self == Charge::InputOnly => cost.input_tokens(),
-            Unit::Tokens => cost.tokens(),
-            Unit::InputTokens => cost.input_tokens(),
-            Unit::OutputTokens => cost.max_output_tokens(),
+    /// What is taken when a call that is expected to cost `cost` is admitted.
+    #[inline]
+    pub(crate) fn reserve(self, cost: &Cost) -> Amounts {
+        let tokens = if self == Charge::InputOnly { cost.input_tokens() } else { cost.tokens() };
+        Amounts {
+            requests: 1,
+            tokens,
+            input_tokens: cost.input_tokens(),
+            output_tokens: cost.max_output_tokens(),
+            in_flight: 1,
         }
     }
 
-    /// The least that `calls` calls, expected to cost `cost` together, take of `unit` for good.
-    pub(crate) fn least(self, unit: Unit, calls: u64, cost: &Cost) -> u64 {
-        match unit {
-            Unit::Requests => calls,
-            Unit::InFlight => 0,
-            _ => self.price(unit, cost, &Usage::new(cost.input_tokens(), 0)),
+    /// What a call has cost once its usage is known. A slot in flight is no price.
+    #[inline]
+    pub(crate) fn price(self, cost: &Cost, usage: &Usage) -> Amounts {
+        let output = match self {
+            Charge::Usage | Charge::InputOnly => usage.output_tokens(),
+            Charge::InputPlusMaxOutput => cost.max_output_tokens(),
+        };
+        let of_tokens = if self == Charge::InputOnly { 0 } else { output };
+        Amounts {
+            requests: 1,
+            tokens: usage.input_tokens().saturating_add(of_tokens),
+            input_tokens: usage.input_tokens(),
+            output_tokens: output,
+            in_flight: 0,
         }
     }
 
-    /// How much of `unit` a call has cost once its usage is known. Slots in flight are not a price.
-    pub(crate) fn price(self, unit: Unit, cost: &Cost, usage: &Usage) -> u64 {
-        match (unit, self) {
-            (Unit::Requests | Unit::InFlight, _) => 1,
-            (Unit::InputTokens, _) | (Unit::Tokens, Charge::InputOnly) => usage.input_tokens(),
-            (Unit::OutputTokens, Charge::InputPlusMaxOutput) => cost.max_output_tokens(),
-            (Unit::OutputTokens, _) => usage.output_tokens(),
-            (Unit::Tokens, Charge::InputPlusMaxOutput) => {
-                usage.input_tokens().saturating_add(cost.max_output_tokens())
-            }
-            (Unit::Tokens, Charge::Usage) => usage.tokens(),
-        }
+    /// The least that `calls` calls, expected to cost `cost` together, take for good.
+    pub(crate) fn least(self, calls: u64, cost: &Cost) -> Amounts {
+        let used = Usage::new(cost.input_tokens(), 0);
+        Amounts { requests: calls, ..self.price(cost, &used) }
     }
 
     /// Whether the provider can only know the price of `unit` when the answer is complete, and so

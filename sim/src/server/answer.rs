@@ -1,0 +1,173 @@
+//! What all answers have in common.
+
+use super::headers::{self, Headers, Scene};
+use super::problem::Problem;
+use crate::provider::{Fault, Request};
+use crate::shared::{SharedProvider, Slot};
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::response::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Marks a response that is not to be sent: the connection is closed in its place.
+#[derive(Debug, Clone)]
+pub(super) struct HangUp;
+
+/// A call that came in, as far as it is the same for every kind of call.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) provider: SharedProvider,
+    /// Names the call; see [`Request::id`].
+    pub(super) id: u64,
+    body: Bytes,
+}
+
+impl Incoming {
+    /// Lets in who shows the right key.
+    pub(super) fn new(provider: SharedProvider, headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
+        if let Some(key) = &provider.config().api_key {
+            let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+            let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+            let shown = bearer.or_else(|| text(HeaderName::from_static("api-key")));
+            if shown != Some(key) {
+                return Err(Problem::wrong_key());
+            }
+        }
+        let named = headers.get("x-sim-request").and_then(|value| value.to_str().ok()?.parse().ok());
+        let id = named.unwrap_or_else(|| hash(&body));
+        Ok(Self { provider, id, body })
+    }
+
+    /// Reads the body. `field` is the one that is wrong if the model is not.
+    pub(super) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<T, Problem> {
+        let body: Value = serde_json::from_slice(&self.body).map_err(|_| Problem::not_json())?;
+        let Some(model) = body.get("model").and_then(Value::as_str) else {
+            return Err(Problem::parameter("model"));
+        };
+        let models = &self.provider.config().models;
+        if !models.is_empty() && !models.iter().any(|known| known == model) {
+            return Err(Problem::no_such_model(model));
+        }
+        for limit in ["max_tokens", "max_completion_tokens"] {
+            if body
+                .get(limit)
+                .is_some_and(|value| !value.is_null() && value.as_u64().is_none_or(|n| n > LONGEST))
+            {
+                return Err(Problem::parameter(limit));
+            }
+        }
+        serde_json::from_value(body).map_err(|_| Problem::parameter(field))
+    }
+
+    /// Asks the provider, and waits until the failure of a call that is to fail.
+    pub(super) async fn admit(&self, request: &Request, scene: &Scene<'_>) -> Result<Slot, Response> {
+        let slot = match self.provider.admit(request) {
+            Ok(slot) => slot,
+            Err(denied) => {
+                return Err(self.head(Problem::denied(scene, &denied).into_response(), scene));
+            }
+        };
+        let (at, levels) = (slot.at(), slot.levels());
+        match slot.fault() {
+            None => Ok(slot),
+            Some(Fault::DroppedConnection) => {
+                slot.answer().await;
+                let mut response = Response::new(Body::empty());
+                response.extensions_mut().insert(HangUp);
+                Err(response)
+            }
+            Some(Fault::ServerError) => {
+                slot.answer().await;
+                let response = self.head(Problem::server_error(scene, &levels).into_response(), scene);
+                Err(self.processing_ms(response, at))
+            }
+        }
+    }
+
+    /// The head of a good answer to a call that was charged at `at`.
+    pub(super) fn good(
+        &self,
+        mut response: Response,
+        scene: &Scene<'_>,
+        at: u64,
+        rate_limits: Headers,
+    ) -> Response {
+        set(&mut response, rate_limits);
+        let response = self.head(response, scene);
+        self.processing_ms(response, at)
+    }
+
+    pub(super) fn scene<'a>(&self, model: &'a str, streamed: bool) -> Scene<'a> {
+        let config = self.provider.config();
+        Scene {
+            family: config.headers,
+            charge: config.charge,
+            model,
+            request_id: format!("req_{:016x}{:016x}", self.id, self.provider.now()),
+            streamed,
+            now: utc(self.provider.now()),
+        }
+    }
+
+    fn head(&self, mut response: Response, scene: &Scene<'_>) -> Response {
+        let date = httpdate::fmt_http_date(utc(self.provider.now()));
+        set(&mut response, vec![("date", date), ("x-request-id", scene.request_id.clone())]);
+        response
+    }
+
+    /// Rounded down, so that a client that subtracts it never thinks it was charged later than it was.
+    fn processing_ms(&self, mut response: Response, at: u64) -> Response {
+        let millis = self.provider.now().saturating_sub(at) / 1_000_000;
+        set(&mut response, vec![("openai-processing-ms", millis.to_string())]);
+        response
+    }
+}
+
+/// The largest `max_tokens` that is accepted.
+const LONGEST: u64 = 1_000_000;
+
+/// Good answers' rate limit headers, with what the call really cost where the family tells it.
+pub(super) fn rate_limits(scene: &Scene<'_>, slot: &Slot, cost: u64) -> Headers {
+    let mut headers = headers::rate_limits(scene, &slot.levels());
+    if scene.family == crate::HeaderFamily::Mistral && !scene.streamed {
+        headers.push(("x-ratelimit-tokens-query-cost", cost.to_string()));
+    }
+    headers
+}
+
+/// A JSON answer with status 200.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    let text = serde_json::to_string(value).expect("these values have no keys but strings");
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Sets headers; one whose value could not be sent is left out.
+pub(super) fn set(response: &mut Response, headers: Headers) {
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// Whole seconds since the Unix epoch.
+pub(super) fn seconds(now: u64) -> u64 {
+    now / 1_000_000_000
+}
+
+fn utc(now: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(now)
+}
+
+/// FNV-1a: the same for the same bytes, everywhere and always.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+}

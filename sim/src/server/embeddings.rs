@@ -1,0 +1,55 @@
+//! `POST /v1/embeddings`.
+
+use super::answer::{self, Incoming};
+use super::problem::Problem;
+use crate::provider::Request;
+use crate::shared::SharedProvider;
+use crate::tokens::embedding_tokens;
+use crate::wire::EmbeddingRequest;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+pub(super) async fn embed(
+    State(provider): State<SharedProvider>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let call = Incoming::new(provider, &headers, body)
+        .and_then(|incoming| Ok((incoming.read::<EmbeddingRequest>("input")?, incoming)));
+    match call {
+        Ok((request, incoming)) => answer_to(incoming, request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn answer_to(incoming: Incoming, call: EmbeddingRequest) -> Response {
+    if call.input.is_empty() {
+        return Problem::parameter("input").into_response();
+    }
+    let input_tokens = embedding_tokens(&call);
+    let request =
+        Request { id: incoming.id, input_tokens, max_output_tokens: Some(0), output_tokens: Some(0) };
+    let scene = incoming.scene(&call.model, false);
+    let slot = match incoming.admit(&request, &scene).await {
+        Ok(slot) => slot,
+        Err(response) => return response,
+    };
+    let (at, rate_limits) = (slot.at(), answer::rate_limits(&scene, &slot, input_tokens));
+    slot.answer().await;
+    let data: Vec<Value> = (0..call.input.len()).map(vector).collect();
+    let body = json!({
+        "object": "list",
+        "model": call.model,
+        "data": data,
+        "usage": { "prompt_tokens": input_tokens, "total_tokens": input_tokens },
+    });
+    incoming.good(answer::json(&body), &scene, at, rate_limits)
+}
+
+/// Short, and of length one as real ones are.
+fn vector(index: usize) -> Value {
+    json!({ "object": "embedding", "index": index, "embedding": [0.6, 0.0, -0.8, 0.0] })
+}

@@ -1,0 +1,256 @@
+//! Answers that are not the one asked for.
+
+use super::answer;
+use crate::budget::{Budget, Level, Levels};
+use crate::config::HeaderFamily;
+use crate::provider::{Refusal, TooLarge};
+use crate::server::headers::{self, Headers, Scene, span};
+use crate::shared::Denied;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A status, extra headers and a JSON body. Nothing of the request but the model's name is ever in it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    headers: Headers,
+    body: Value,
+}
+
+impl Problem {
+    pub(super) fn not_json() -> Self {
+        Self::invalid(
+            StatusCode::BAD_REQUEST,
+            "The body of the request is not valid JSON.",
+            Value::Null,
+            Value::Null,
+        )
+    }
+
+    pub(super) fn parameter(name: &str) -> Self {
+        let text = format!("The parameter '{name}' is missing or has the wrong form.");
+        Self::invalid(StatusCode::BAD_REQUEST, &text, name.into(), Value::Null)
+    }
+
+    pub(super) fn wrong_key() -> Self {
+        Self::invalid(
+            StatusCode::UNAUTHORIZED,
+            "Incorrect API key provided.",
+            Value::Null,
+            "invalid_api_key".into(),
+        )
+    }
+
+    pub(super) fn no_such_model(model: &str) -> Self {
+        let text = format!("The model `{model}` does not exist or you do not have access to it.");
+        Self::invalid(StatusCode::NOT_FOUND, &text, Value::Null, "model_not_found".into())
+    }
+
+    pub(super) fn server_error(scene: &Scene<'_>, levels: &Levels) -> Self {
+        let text = "The server had an error while processing your request.";
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            headers: headers::rate_limits(scene, levels),
+            body: json!({ "error": { "message": text, "type": "server_error", "param": null, "code": null } }),
+        }
+    }
+
+    pub(super) fn denied(scene: &Scene<'_>, denied: &Denied) -> Self {
+        match denied {
+            Denied::Refused(refusal) => Self::refused(scene, refusal),
+            Denied::TooLarge(refusal) => Self::too_large(scene, refusal),
+        }
+    }
+
+    fn refused(scene: &Scene<'_>, refusal: &Refusal) -> Self {
+        let wait = stated_wait(refusal);
+        let mut headers = headers::rate_limits(scene, &refusal.levels);
+        if let Some(wait) = wait {
+            headers.extend(headers::retry_after(scene.family, wait));
+        }
+        let Refusal { budget, limit, used, requested, .. } = *refusal;
+        let numbers = format!("Limit {limit}, Used {used}, Requested {requested}");
+        let hint = wait.map_or_else(
+            || "Please try again when a request in flight has ended.".to_owned(),
+            |wait| format!("Please try again in {}.", span(wait)),
+        );
+        let body = match scene.family {
+            HeaderFamily::OpenAi | HeaderFamily::None => {
+                let text = format!(
+                    "Rate limit reached for {}: {numbers}. {hint}",
+                    openai_place(scene.model, budget)
+                );
+                rate_limit_exceeded(&format!("{text} {OPENAI_FOOT}"), budget)
+            }
+            HeaderFamily::Groq => {
+                let text =
+                    format!("Rate limit reached for {}: {numbers}. {hint}", groq_place(scene.model, budget));
+                rate_limit_exceeded(&text, budget)
+            }
+            HeaderFamily::Azure => azure_body(scene.model, budget, wait),
+            HeaderFamily::Mistral => mistral_body(),
+            HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
+        };
+        Self { status: StatusCode::TOO_MANY_REQUESTS, headers, body }
+    }
+
+    fn too_large(scene: &Scene<'_>, refusal: &TooLarge) -> Self {
+        let TooLarge { budget, limit, requested, .. } = *refusal;
+        let numbers = format!("Limit {limit}, Requested {requested}");
+        let body = match scene.family {
+            HeaderFamily::OpenAi | HeaderFamily::None => {
+                let place = openai_place(scene.model, budget);
+                let hint = "The input or output tokens must be reduced in order to run successfully.";
+                rate_limit_exceeded(
+                    &format!("Request too large for {place}: {numbers}. {hint} {OPENAI_FOOT}"),
+                    budget,
+                )
+            }
+            HeaderFamily::Groq => {
+                let place = groq_place(scene.model, budget);
+                let hint = "please reduce your message size and try again.";
+                rate_limit_exceeded(&format!("Request too large for {place}: {numbers}, {hint}"), budget)
+            }
+            HeaderFamily::Azure => azure_body(scene.model, budget, None),
+            HeaderFamily::Mistral => mistral_body(),
+            HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
+        };
+        let status = match scene.family {
+            HeaderFamily::Groq => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::TOO_MANY_REQUESTS,
+        };
+        Self { status, headers: headers::rate_limits(scene, &refusal.levels), body }
+    }
+
+    fn invalid(status: StatusCode, message: &str, param: Value, code: Value) -> Self {
+        let error =
+            json!({ "message": message, "type": "invalid_request_error", "param": param, "code": code });
+        Self { status, headers: Headers::new(), body: json!({ "error": error }) }
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let mut response = answer::json(&self.body);
+        *response.status_mut() = self.status;
+        answer::set(&mut response, self.headers);
+        response
+    }
+}
+
+const OPENAI_FOOT: &str = "Visit https://platform.openai.com/account/rate-limits to learn more.";
+
+fn openai_place(model: &str, budget: Budget) -> String {
+    let budget = match budget {
+        Budget::Rpm => "requests per min (RPM)",
+        Budget::Rpd => "requests per day (RPD)",
+        Budget::Tpm => "tokens per min (TPM)",
+        Budget::Tpd => "tokens per day (TPD)",
+        Budget::Concurrency => "concurrent requests",
+    };
+    format!("{model} in organization org-sim on {budget}")
+}
+
+fn groq_place(model: &str, budget: Budget) -> String {
+    let budget = match budget {
+        Budget::Rpm => "requests per minute (RPM)",
+        Budget::Rpd => "requests per day (RPD)",
+        Budget::Tpm => "tokens per minute (TPM)",
+        Budget::Tpd => "tokens per day (TPD)",
+        Budget::Concurrency => "concurrent requests",
+    };
+    format!("model `{model}` in organization `org_sim` service tier `on_demand` on {budget}")
+}
+
+fn rate_limit_exceeded(message: &str, budget: Budget) -> Value {
+    let kind = if counts_tokens(budget) { "tokens" } else { "requests" };
+    json!({ "error": { "message": message, "type": kind, "param": null, "code": "rate_limit_exceeded" } })
+}
+
+fn azure_body(model: &str, budget: Budget, wait: Option<Duration>) -> Value {
+    let kind = if counts_tokens(budget) { "token" } else { "call" };
+    let hint =
+        wait.map_or(String::new(), |wait| format!(" Please retry after {} seconds.", whole_seconds(wait)));
+    let message = format!(
+        "Your requests to {model} for {model} in Simulation have exceeded the {kind} rate limit for your current S0 pricing tier.{hint}"
+    );
+    json!({ "error": { "code": "429", "message": message } })
+}
+
+fn mistral_body() -> Value {
+    json!({
+        "object": "error",
+        "message": "Rate limit exceeded",
+        "type": "rate_limited",
+        "param": null,
+        "code": "1300",
+        "raw_status_code": 429,
+    })
+}
+
+fn anthropic_body(scene: &Scene<'_>, budget: Budget, limit: u64) -> Value {
+    let what = match budget {
+        Budget::Rpm => "requests per minute",
+        Budget::Rpd => "requests per day",
+        Budget::Tpm => "tokens per minute",
+        Budget::Tpd => "tokens per day",
+        Budget::Concurrency => "concurrent connections",
+    };
+    let message = format!(
+        "This request would exceed the rate limit for your organization of {} {what} (org: org-sim, model: {}).",
+        thousands(limit),
+        scene.model
+    );
+    let error = json!({ "type": "rate_limit_error", "message": message });
+    json!({ "type": "error", "error": error, "request_id": scene.request_id })
+}
+
+/// The wait a client is told, in whole milliseconds rounded up.
+///
+/// Providers that refill compute it from the very numbers they print. Those are rounded up as well, so it is never
+/// shorter than the true wait.
+fn stated_wait(refusal: &Refusal) -> Option<Duration> {
+    let exact = refusal.retry_after?;
+    let wait = match refused_level(refusal) {
+        Some(level) if level.law == crate::LawKind::Refill && level.limit > 0 => {
+            let missing =
+                u128::from(refusal.used) + u128::from(refusal.requested) - u128::from(refusal.limit);
+            let nanos = (missing * level.period.as_nanos()).div_ceil(u128::from(level.limit));
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).max(exact)
+        }
+        _ => exact,
+    };
+    Some(Duration::from_millis(u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)))
+}
+
+fn refused_level(refusal: &Refusal) -> Option<Level> {
+    match refusal.budget {
+        Budget::Rpm => refusal.levels.rpm,
+        Budget::Rpd => refusal.levels.rpd,
+        Budget::Tpm => refusal.levels.tpm,
+        Budget::Tpd => refusal.levels.tpd,
+        Budget::Concurrency => None,
+    }
+}
+
+fn counts_tokens(budget: Budget) -> bool {
+    matches!(budget, Budget::Tpm | Budget::Tpd)
+}
+
+/// Rounded up.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// `30000` as `30,000`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
