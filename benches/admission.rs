@@ -54,14 +54,29 @@ fn two_threads(c: &mut Criterion) {
     let tollgate = Tollgate::new();
     let by_handle = tollgate.clone();
     group.bench_function("tollgate by handle", |b| {
-        b.iter_custom(|calls| contended(calls, { let it = by_handle.clone(); move || it.by_handle() }));
+        b.iter_custom(|calls| {
+            contended(calls, {
+                let it = by_handle.clone();
+                move || it.by_handle()
+            })
+        });
     });
     group.bench_function("tollgate by name", |b| {
-        b.iter_custom(|calls| contended(calls, { let it = tollgate.clone(); move || it.by_name() }));
+        b.iter_custom(|calls| {
+            contended(calls, {
+                let it = tollgate.clone();
+                move || it.by_name()
+            })
+        });
     });
     let governors = Governors::new();
     group.bench_function("3 governors + semaphore", |b| {
-        b.iter_custom(|calls| contended(calls, { let it = governors.clone(); move || it.call() }));
+        b.iter_custom(|calls| {
+            contended(calls, {
+                let it = governors.clone();
+                move || it.call()
+            })
+        });
     });
     let buckets = LeakyBuckets::new();
     group.bench_function("3 leaky buckets + semaphore", |b| {

@@ -46,7 +46,11 @@ pub struct Tollgate {
 impl Tollgate {
     /// Limits that are never reached.
     pub fn new() -> Self {
-        let limits = Limits::new().rpm(60_000_000_000).tpm(600_000_000_000).tpd(1_000_000_000_000).concurrency(1 << 20);
+        let limits = Limits::new()
+            .rpm(60_000_000_000)
+            .tpm(600_000_000_000)
+            .tpd(1_000_000_000_000)
+            .concurrency(1 << 20);
         let limiter = Limiter::builder().model(MODEL, limits).build().expect("the limits are valid");
         let model = limiter.model(MODEL).expect("it was just given");
         Tollgate { limiter, model }
@@ -88,7 +92,10 @@ impl Governors {
     pub fn new() -> Self {
         let most = NonZeroU32::MAX;
         let quota = || RateLimiter::direct(Quota::per_second(most));
-        Governors { limiters: Arc::new([quota(), quota(), quota()]), slots: Arc::new(Semaphore::new(1 << 20)) }
+        Governors {
+            limiters: Arc::new([quota(), quota(), quota()]),
+            slots: Arc::new(Semaphore::new(1 << 20)),
+        }
     }
 
     /// One call. There is nothing to settle, since governor cannot give back.
@@ -123,9 +130,17 @@ impl LeakyBuckets {
         let bucket = || {
             let most = usize::MAX / 4;
             let interval = Duration::from_millis(100);
-            leaky_bucket::RateLimiter::builder().max(most).initial(most).refill(most / 8).interval(interval).build()
+            leaky_bucket::RateLimiter::builder()
+                .max(most)
+                .initial(most)
+                .refill(most / 8)
+                .interval(interval)
+                .build()
         };
-        LeakyBuckets { buckets: Arc::new([bucket(), bucket(), bucket()]), slots: Arc::new(Semaphore::new(1 << 20)) }
+        LeakyBuckets {
+            buckets: Arc::new([bucket(), bucket(), bucket()]),
+            slots: Arc::new(Semaphore::new(1 << 20)),
+        }
     }
 
     /// One call. There is nothing to settle, since leaky-bucket cannot give back.

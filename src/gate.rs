@@ -95,7 +95,7 @@ impl Gate {
         let (mut state, now) = self.enter();
         match state.admit(request, now) {
             Ok(charged) => Ok(charged),
-            Err(refused) => Err(state.explain(request, refused, now)),
+            Err(_) => Err(state.explain(request, now)),
         }
     }
 
@@ -118,7 +118,7 @@ impl Gate {
                 drop(state);
                 self.join(request, place, cx)
             }
-            Err(never) => Poll::Ready(Err(state.explain(request, never, now))),
+            Err(Refused::Never) => Poll::Ready(Err(state.explain(request, now))),
         }
     }
 
@@ -132,7 +132,7 @@ impl Gate {
         let (mut state, now) = self.enter();
         let deadline = request.within.map(|within| now.uptime.saturating_add(nanos(within)));
         if deadline.is_some_and(|deadline| state.soonest(request, now) > deadline) {
-            return Poll::Ready(Err(state.explain(request, Refused::NotYet, now)));
+            return Poll::Ready(Err(state.explain(request, now)));
         }
         let key = state.queue.join(*request, deadline, Some(waker));
         *place = Some(key);
@@ -291,7 +291,8 @@ impl State {
         if self.queue.is_empty() {
             return self.ledger.admit(request.book, request.cost, now);
         }
-        self.ledger.fits(request.book, request.cost).and(Err(Refused::NotYet))
+        let exceeds = self.ledger.exceeded(request.book, request.cost).is_some();
+        Err(if exceeds { Refused::Never } else { Refused::NotYet })
     }
 
     /// Grants what is due, in order. Says at which uptime something else will be.
@@ -303,7 +304,7 @@ impl State {
             && let Some(key) = self.queue.late(now.uptime)
         {
             let request = *self.queue.call(key).request();
-            let error = self.explain(&request, Refused::NotYet, now);
+            let error = self.explain(&request, now);
             wakes.push(self.queue.fail(key, error));
         }
         let mut start = None;
@@ -317,8 +318,8 @@ impl State {
                     break;
                 }
                 // The limits were lowered while it waited.
-                Err(never) => {
-                    let error = self.explain(&request, never, now);
+                Err(Refused::Never) => {
+                    let error = self.explain(&request, now);
                     wakes.push(self.queue.fail(key, error));
                 }
             }
@@ -332,9 +333,9 @@ impl State {
         self.ledger.soonest(request.book, request.cost, self.queue.totals(), now)
     }
 
-    fn explain(&mut self, request: &Request, refused: Refused, now: Now) -> AcquireError {
+    fn explain(&mut self, request: &Request, now: Now) -> AcquireError {
         let model = self.ledger.model(request.book).to_owned();
-        if let Refused::Never(quota, cost) = refused {
+        if let Some((quota, cost)) = self.ledger.exceeded(request.book, request.cost) {
             return ExceedsQuota { model, cost, quota }.into();
         }
         self.ledger.advance(request.book, now);

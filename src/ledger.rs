@@ -87,12 +87,12 @@ impl Total {
 }
 
 /// Why a call was not admitted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// A budget cannot pay now.
     NotYet,
-    /// The call is larger than this quota.
-    Never(Quota, u64),
+    /// The call is larger than a quota: see [`Ledger::exceeded`].
+    Never,
 }
 
 /// When a call could start, and the budget that is the last to be able to pay.
@@ -129,7 +129,7 @@ impl Ledger {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
                 if amount > budget.capacity {
-                    return Err(Refused::Never(budget.quota, amount));
+                    return Err(Refused::Never);
                 }
                 pays &= budget.bucket.advance_and_look(amount, now);
             }
@@ -147,16 +147,14 @@ impl Ledger {
         Ok(Charged { book, seq, rule, cost, at: now.uptime })
     }
 
-    /// Whether the call can be admitted at some time.
-    pub(crate) fn fits(&self, book: BookId, cost: Cost) -> Result<(), Refused> {
+    /// The quota that is too small for the call, with what the call costs of it.
+    pub(crate) fn exceeded(&self, book: BookId, cost: Cost) -> Option<(Quota, u64)> {
         let Book { rule, ref scopes, .. } = self.books[book.index()];
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
-        let reserved = rule.reserve(&cost);
-        let amounts = budgets.map(|budget| (budget, reserved[budget.unit]));
-        for (budget, amount) in amounts.filter(|(budget, amount)| *amount > budget.capacity) {
-            return Err(Refused::Never(budget.quota, amount));
-        }
-        Ok(())
+        let amounts = rule.reserve(&cost);
+        let mut of_each = budgets.map(|budget| (budget, amounts[budget.unit]));
+        let (budget, amount) = of_each.find(|(budget, amount)| *amount > budget.capacity)?;
+        Some((budget.quota, amount))
     }
 
     /// The earliest instant at which every budget can pay if nothing comes back before; `None`
@@ -287,7 +285,9 @@ impl End {
             End::Released(usage) => rule.price(cost, usage),
             End::Lost | End::Refused(Verdict::Failed) => rule.reserve(cost),
             End::Cancelled => Amounts::default(),
-            End::Refused(Verdict::Rejected) => rule.price(&Cost::input(cost.input_tokens()), &Usage::new(cost.input_tokens(), 0)),
+            End::Refused(Verdict::Rejected) => {
+                rule.price(&Cost::input(cost.input_tokens()), &Usage::new(cost.input_tokens(), 0))
+            }
             End::Refused(_) => Amounts { requests: 1, ..Amounts::default() },
         }
     }

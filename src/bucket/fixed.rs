@@ -34,8 +34,19 @@ pub(crate) struct Fixed {
 impl Fixed {
     pub(super) fn new(limit: u64, period: Duration, offset: Duration, guard: Duration, now: Now) -> Self {
         let (period, offset, guard) = (nanos(period), nanos(offset), nanos(guard));
-        let mut fixed =
-            Fixed { limit, period, offset, guard, window: 0, until: 0, used: 0, next: 0, open: 0, untimed: 0, unsettled: 0 };
+        let mut fixed = Fixed {
+            limit,
+            period,
+            offset,
+            guard,
+            window: 0,
+            until: 0,
+            used: 0,
+            next: 0,
+            open: 0,
+            untimed: 0,
+            unsettled: 0,
+        };
         fixed.enter(fixed.begun(now));
         fixed
     }
@@ -63,7 +74,9 @@ impl Fixed {
     #[inline]
     pub(super) fn advance(&mut self, now: Now) {
         // Far from either end of the window: most calls.
-        if now.utc >= self.until.saturating_sub(self.period) && now.utc.saturating_add(2 * self.guard) < self.until {
+        if now.utc >= self.until.saturating_sub(self.period)
+            && now.utc.saturating_add(2 * self.guard) < self.until
+        {
             self.untimed = 0;
         } else {
             self.advance_at_the_edge(now);
