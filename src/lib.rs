@@ -1,6 +1,57 @@
+//! Keeps a program that calls LLM APIs exactly at its provider's limits: not over them, not under
+//! them.
+//!
+//! A [`Limiter`] holds, for each model, budgets of requests and tokens per minute and per day and of
+//! calls in flight. [`Limiter::acquire`] waits until *every* budget can pay for a call and takes its
+//! cost from all of them in one step. [`Permit::release`] puts what the call really used in the place of what was
+//! reserved. It wraps any HTTP client.
+//!
+//! ```
+//! use tollgate::{Cost, Limiter, Limits, Usage};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let limiter = Limiter::builder()
+//!     .model("gpt-4o-mini", Limits::new().rpm(500).tpm(200_000).tpd(2_000_000).concurrency(10))
+//!     .build()?;
+//!
+//! let permit = limiter.acquire("gpt-4o-mini", Cost::input(1_200).max_output(500)).await?;
+//! // let response = client.post(url).json(&request).send().await?;
+//! // permit.observe(response.status(), response.headers());
+//! permit.release(Usage::new(1_187, 212)).await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | to | see |
+//! |---|---|
+//! | say what the provider promises | [`Limits`], [`Quota`], [`Charge`], [`Builder`] (also from a file) |
+//! | make one call in one go | [`Limiter::call`] |
+//! | make it step by step | [`Limiter::acquire`], [`Permit`] |
+//! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
+//! | use whichever model is free | [`Limiter::acquire_any`] |
+//! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
+//! | survive a restart | [`Limiter::snapshot`], [`Limiter::restore`] |
+//! | understand how it works | the essay in `src/ledger.rs`, and `DESIGN.md` |
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `tiktoken` | yes | [`estimate`]: tokens of a request by the model's own encoding |
+//! | `json` | with `tiktoken` | the usage of answers that are JSON, in [`Limiter::call`] |
+//! | `http` | no | [`Headers`] and [`Answer`] for the types of the `http` crate |
+//!
+//! # What it is not for
+//!
+//! It limits what *this process* sends. Several processes on one key need each a share of the
+//! limits. It does not guard a server against its clients.
+
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod bucket;
+mod call;
 mod error;
 #[cfg(feature = "tiktoken")]
 pub mod estimate;
@@ -13,6 +64,7 @@ mod queue;
 mod quota;
 mod time;
 
+pub use call::{Answer, CallError, Request};
 pub use error::{AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, UnknownModel};
 pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
@@ -20,3 +72,8 @@ pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimits
 pub use permit::{Permit, Settled};
 pub use provider::{Headers, Verdict};
 pub use quota::{Charge, Cost, InvalidQuota, Limits, Quota, Unit, Usage, Window};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../DESIGN.md")]
+struct Documents;

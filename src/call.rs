@@ -1,0 +1,170 @@
+//! Estimate, acquire, send, observe and release in one go.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::future::Future;
+
+use crate::error::AcquireError;
+use crate::limiter::Limiter;
+use crate::provider::{Headers, Verdict};
+use crate::quota::{Cost, Usage};
+
+/// A request whose model and cost can be told before it is sent.
+///
+/// Ready-made for a pair of a model's name and a [`Cost`], and, with the feature `tiktoken`, for a
+/// request body as `serde_json::Value`.
+pub trait Request {
+    /// The model's name and what the call is expected to cost.
+    ///
+    /// # Errors
+    ///
+    /// If the request is not one whose cost can be told.
+    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>>;
+}
+
+impl<N: AsRef<str>> Request for (N, Cost) {
+    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>> {
+        Ok((Cow::Borrowed(self.0.as_ref()), self.1))
+    }
+}
+
+#[cfg(feature = "tiktoken")]
+impl Request for serde_json::Value {
+    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>> {
+        let estimate = crate::estimate::request(self)?;
+        Ok((Cow::Owned(estimate.model().to_owned()), estimate.cost()))
+    }
+}
+
+/// What came back, as far as it says so.
+///
+/// Ready-made for [`Usage`], with the feature `json` for a body as `serde_json::Value` alone or with
+/// its status, and with the feature `http` for `http::Response` of anything that can be seen as bytes.
+pub trait Answer {
+    /// The HTTP status, where there is one.
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    /// The header field `name`, given in lower case, where there are any.
+    fn header(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        None
+    }
+
+    /// What the call really used. Without it, what was reserved stays charged.
+    fn usage(&self) -> Option<Usage>;
+}
+
+impl Answer for Usage {
+    fn usage(&self) -> Option<Usage> {
+        Some(*self)
+    }
+}
+
+#[cfg(feature = "json")]
+impl Answer for serde_json::Value {
+    fn usage(&self) -> Option<Usage> {
+        crate::provider::usage_of(self)
+    }
+}
+
+#[cfg(feature = "json")]
+impl<S: Copy + Into<u16>> Answer for (S, serde_json::Value) {
+    fn status(&self) -> Option<u16> {
+        Some(self.0.into())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        crate::provider::usage_of(&self.1)
+    }
+}
+
+#[cfg(feature = "http")]
+impl<B: AsRef<[u8]>> Answer for http::Response<B> {
+    fn status(&self) -> Option<u16> {
+        Some(http::Response::status(self).as_u16())
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers().field(name)
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let body = serde_json::from_slice(self.body().as_ref()).ok()?;
+        crate::provider::usage_of(&body)
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError<E> {
+    /// Its cost could not be told; nothing was sent.
+    #[error("the cost of the request cannot be told: {0}")]
+    Estimate(#[source] Box<dyn Error + Send + Sync>),
+    /// It was not admitted; nothing was sent.
+    #[error(transparent)]
+    Acquire(#[from] AcquireError),
+    /// Sending it failed. What was reserved stays charged: nobody knows whether it arrived.
+    #[error("the call failed: {0}")]
+    Send(E),
+}
+
+impl Limiter {
+    /// Makes one call: estimates it, waits for leave, sends it with `send`, and settles it with what
+    /// the answer says.
+    ///
+    /// An answer whose status is a refusal ends the call with the [`Verdict`] of that status and is
+    /// given back like any other answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped while it waits for leave, it has taken nothing. Dropped, or unwound by a panic in `send`,
+    /// while the call is out, the slot is free again and what was reserved stays charged.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] says how far it came.
+    ///
+    /// # Example: one chat request
+    ///
+    /// ```
+    /// # use tollgate::{Cost, Limiter, Limits, Usage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn post(_: &(&str, Cost)) -> Result<Usage, std::io::Error> { Ok(Usage::new(1_187, 212)) }
+    /// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().tpm(200_000)).build()?;
+    ///
+    /// let request = ("gpt-4o-mini", Cost::input(1_200).max_output(500));
+    /// let used = limiter.call(&request, |request| async { post(request).await }).await?;
+    /// # assert_eq!(used.tokens(), 1_399);
+    /// # Ok(()) }
+    /// ```
+    pub async fn call<'a, R, F, Fut, A, E>(&self, request: &'a R, send: F) -> Result<A, CallError<E>>
+    where
+        R: Request + ?Sized,
+        F: FnOnce(&'a R) -> Fut,
+        Fut: Future<Output = Result<A, E>>,
+        A: Answer,
+    {
+        let (model, cost) = request.model_and_cost().map_err(CallError::Estimate)?;
+        let permit = self.acquire(&model, cost).await?;
+        let answer = send(request).await.map_err(CallError::Send)?;
+        permit.observe(answer.status().unwrap_or(200), &Head(&answer));
+        match (answer.status().and_then(Verdict::from_status), answer.usage()) {
+            (Some(verdict), _) => permit.refused(verdict).await,
+            (None, Some(usage)) => permit.release(usage).await,
+            (None, None) => drop(permit),
+        }
+        Ok(answer)
+    }
+}
+
+/// The head of an answer as header fields.
+struct Head<'a, A>(&'a A);
+
+impl<A: Answer> Headers for Head<'_, A> {
+    fn field(&self, name: &str) -> Option<&str> {
+        self.0.header(name)
+    }
+}
