@@ -5,7 +5,7 @@
 //!
 //! * [`Provider`]: the bare state machine. Time is an argument; nothing sleeps.
 //! * [`SharedProvider`]: the same on tokio's clock, real or paused, for in-process clients.
-//! * [`Server`]: the same behind HTTP, with the answers, headers and errors of real providers.
+//! * `Server` (feature `server`, on by default): the same behind HTTP, with the answers, headers and errors of real providers.
 //! * [`oracle`]: a client that knows the books and serves strictly in order, under virtual time, to measure others against.
 //!
 //! ```
@@ -30,10 +30,13 @@ mod law;
 mod log;
 mod oracle;
 mod provider;
+#[cfg(feature = "server")]
 mod server;
 mod shared;
 mod span;
+#[cfg(feature = "server")]
 mod tokens;
+#[cfg(feature = "server")]
 mod wire;
 
 pub use budget::{Budget, Level, Levels};
@@ -41,7 +44,10 @@ pub use config::{ChargeRule, Config, Faults, HeaderFamily, Latency, LawKind, Out
 pub use log::{Entry, Outcome, Summary, WindowTotal};
 pub use oracle::{NeverFits, OracleRun, TraceRequest, oracle};
 pub use provider::{Admission, Decision, Earliest, Fault, Provider, Refusal, Request, Ticket, TooLarge};
+#[cfg(feature = "server")]
 pub use server::{RunningServer, Server};
 pub use shared::{Denied, SharedProvider, Slot};
+#[cfg(feature = "server")]
 pub use tokens::{chat_tokens, embedding_tokens};
+#[cfg(feature = "server")]
 pub use wire::{ChatRequest, Content, EmbeddingInput, EmbeddingRequest, Message, Part, StreamOptions};
