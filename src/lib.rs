@@ -73,7 +73,7 @@ pub use permit::{Permit, Settled};
 pub use provider::{Headers, Verdict};
 pub use quota::{Charge, Cost, InvalidQuota, Limits, Quota, Unit, Usage, Window};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "tiktoken", feature = "http"))]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../DESIGN.md")]
 struct Documents;

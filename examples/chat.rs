@@ -1,0 +1,29 @@
+//! One chat request, around reqwest: the README's example.
+
+use serde_json::{Value, json};
+use tollgate::{Limiter, Limits, Usage, estimate};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let limiter = Limiter::builder()
+        .model("gpt-4o-mini", Limits::new().rpm(500).tpm(200_000).tpd(2_000_000).concurrency(10))
+        .build()?;
+    let url = std::env::var("CHAT_URL")?; // such as https://api.openai.com/v1/chat/completions
+    let key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
+    let request = json!({
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": "Name three rivers."}],
+        "max_tokens": 50,
+    });
+
+    let cost = estimate::request(&request)?.cost(); // by the model's own encoding
+    let permit = limiter.acquire("gpt-4o-mini", cost).await?; // waits until every budget can pay
+    let response = reqwest::Client::new().post(url).bearer_auth(key).json(&request).send().await?;
+    permit.observe(response.status(), response.headers()); // feature `http`
+    let answer: Value = response.error_for_status()?.json().await?;
+    let used = |field: &str| answer["usage"][field].as_u64().unwrap_or(0);
+    permit.release(Usage::new(used("prompt_tokens"), used("completion_tokens"))).await;
+
+    println!("{}", answer["choices"][0]["message"]["content"]);
+    Ok(())
+}
