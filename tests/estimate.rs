@@ -1,0 +1,262 @@
+//! What a request costs, from its JSON.
+#![cfg(feature = "tiktoken")]
+
+use serde_json::{Value, json};
+use tollgate::Cost;
+use tollgate::estimate::{self, DEFAULT_MAX_OUTPUT, Encoding, EstimateError};
+
+fn cost(body: Value) -> Cost {
+    estimate::request(&body).unwrap().cost()
+}
+
+fn tokens(text: &str) -> u64 {
+    estimate::text(text, Encoding::O200kBase)
+}
+
+/// A chat call of one message that says "hi"; `fields` are added, or replace what is there.
+fn chat(fields: Value) -> Value {
+    let mut body = json!({ "model": "gpt-4o", "messages": [{ "role": "user", "content": "hi" }] });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+/// The input of that call: reply 3, message 3, role 1, content 1.
+const HI: u64 = 8;
+
+fn said(message: Value) -> u64 {
+    cost(chat(json!({ "messages": [message] }))).input_tokens()
+}
+
+#[test]
+fn each_message_costs_its_text_and_what_the_provider_adds() {
+    assert_eq!(cost(chat(json!({}))).input_tokens(), HI);
+    let two = json!([
+        { "role": "system", "content": "You are a helpful assistant." },
+        { "role": "user", "content": "hello world" },
+    ]);
+    assert_eq!(cost(chat(json!({ "messages": two }))).input_tokens(), 3 + (3 + 1 + 6) + (3 + 1 + 2));
+    assert_eq!(cost(chat(json!({ "messages": [] }))).input_tokens(), 3);
+}
+
+#[test]
+fn a_named_message_costs_its_name_and_one_token_more() {
+    assert_eq!(said(json!({ "role": "user", "name": "bob", "content": "hi" })), HI + tokens("bob") + 1);
+}
+
+/// The messages of OpenAI's cookbook, for which it prints what the API counted: 129 with GPT-4 and
+/// GPT-3.5, 124 with GPT-4o ("How to count tokens with tiktoken").
+#[test]
+fn the_cookbooks_conversation_costs_what_the_api_counted() {
+    let system = |name: &str, content: &str| json!({ "role": "system", "name": name, "content": content });
+    let messages = json!([
+        { "role": "system", "content": "You are a helpful, pattern-following assistant that translates corporate jargon into plain English." },
+        system("example_user", "New synergies will help drive top-line growth."),
+        system("example_assistant", "Things working well together will increase revenue."),
+        system("example_user", "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."),
+        system("example_assistant", "Let's talk later when we're less busy about how to do better."),
+        { "role": "user", "content": "This late pivot means we don't have time to boil the ocean for the client deliverable." },
+    ]);
+    for (model, counted) in
+        [("gpt-3.5-turbo", 129), ("gpt-4-0613", 129), ("gpt-4o", 124), ("gpt-4o-mini", 124)]
+    {
+        let body = json!({ "model": model, "messages": messages });
+        assert_eq!(cost(body).input_tokens(), counted, "{model}");
+    }
+}
+
+#[test]
+fn the_gpt_5_family_costs_one_token_less() {
+    for model in ["gpt-5", "gpt-5-nano", "gpt-5.1", "openai/gpt-5-mini", "ft:gpt-5:acme::x"] {
+        assert_eq!(cost(chat(json!({ "model": model }))).input_tokens(), HI - 1, "{model}");
+    }
+}
+
+#[test]
+fn content_may_be_parts_or_nothing() {
+    let parts = json!([{ "type": "text", "text": "hello" }, { "type": "text", "text": "world" }]);
+    assert_eq!(said(json!({ "role": "user", "content": parts })), 7 + 2);
+    assert_eq!(said(json!({ "role": "assistant", "content": null })), 7);
+    assert_eq!(said(json!({ "role": "assistant" })), 7);
+    assert_eq!(said(json!({ "role": "assistant", "refusal": "no" })), 8);
+    assert_eq!(said(json!({})), 6);
+}
+
+#[test]
+fn an_image_costs_the_same_whatever_its_size() {
+    for url in
+        ["https://example.com/cat.png".to_owned(), format!("data:image/png;base64,{}", "A".repeat(90_000))]
+    {
+        let image = json!({ "type": "image_url", "image_url": { "url": url } });
+        assert_eq!(said(json!({ "role": "user", "content": [image] })), 7 + 765);
+    }
+}
+
+#[test]
+fn parts_of_other_kinds_cost_their_json() {
+    let part = json!({ "type": "file", "file": { "file_id": "file-abc" } });
+    assert_eq!(said(json!({ "role": "user", "content": [part] })), 7 + tokens(&part.to_string()));
+}
+
+#[test]
+fn tools_and_schemas_are_not_free() {
+    let tools = json!([{ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } }]);
+    for field in ["tools", "functions", "response_format", "tool_choice", "function_call"] {
+        let input = cost(chat(json!({ field: tools }))).input_tokens();
+        assert_eq!(input, HI + tokens(&tools.to_string()), "{field}");
+    }
+    for nothing in [json!(null), json!([]), json!("auto")] {
+        let body = chat(json!({ "tools": nothing, "tool_choice": nothing, "response_format": nothing }));
+        assert_eq!(cost(body).input_tokens(), HI);
+    }
+    let calls =
+        json!([{ "id": "call_1", "type": "function", "function": { "name": "weather", "arguments": "{}" } }]);
+    let message = json!({ "role": "assistant", "content": null, "tool_calls": calls });
+    assert_eq!(said(message), 7 + tokens(&calls.to_string()));
+}
+
+#[test]
+fn the_answer_costs_its_cap_for_each_choice() {
+    let output = |fields| cost(chat(fields)).max_output_tokens();
+    assert_eq!(output(json!({ "max_tokens": 100 })), 100);
+    assert_eq!(output(json!({ "max_completion_tokens": 50, "max_tokens": 100 })), 50);
+    assert_eq!(output(json!({ "max_completion_tokens": null, "max_tokens": 100 })), 100);
+    assert_eq!(output(json!({ "max_completion_tokens": 50, "n": 4 })), 200);
+    assert_eq!(output(json!({ "max_completion_tokens": 0 })), 0);
+    assert!(!estimate::request(&chat(json!({ "max_tokens": 0 }))).unwrap().assumes_output());
+}
+
+#[test]
+fn an_answer_without_a_cap_is_assumed_and_says_so() {
+    let assumed = estimate::request(&chat(json!({ "n": 3 }))).unwrap();
+    assert_eq!(assumed.cost().max_output_tokens(), 3 * DEFAULT_MAX_OUTPUT);
+    assert!(assumed.assumes_output());
+}
+
+#[test]
+fn an_embedding_costs_its_input_in_every_form() {
+    let embed = |input: Value| cost(json!({ "model": "text-embedding-3-small", "input": input }));
+    assert_eq!(embed(json!("hello world")), Cost::input(2));
+    assert_eq!(embed(json!(["hello world", "hello", ""])), Cost::input(3));
+    assert_eq!(embed(json!([15339, 1917])), Cost::input(2));
+    assert_eq!(embed(json!([[15339, 1917], [15339], []])), Cost::input(3));
+    assert_eq!(embed(json!([])), Cost::input(0));
+}
+
+#[test]
+fn a_completion_costs_its_prompts_and_every_answer_that_is_written() {
+    let complete = |fields: Value| {
+        let mut body = json!({ "model": "gpt-3.5-turbo-instruct" });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        cost(body)
+    };
+    assert_eq!(complete(json!({ "prompt": "hello world" })), Cost::input(2).max_output(16));
+    assert_eq!(
+        complete(json!({ "prompt": "hello", "max_tokens": 9, "n": 2 })),
+        Cost::input(1).max_output(18)
+    );
+    assert_eq!(complete(json!({ "prompt": "hello", "n": 2, "best_of": 5 })), Cost::input(1).max_output(80));
+    assert_eq!(complete(json!({ "prompt": ["hello", "hello"] })), Cost::input(2).max_output(32));
+    assert_eq!(complete(json!({ "prompt": [1, 2, 3] })), Cost::input(3).max_output(16));
+    assert_eq!(
+        complete(json!({ "prompt": [[1, 2], [3]], "suffix": "hello" })),
+        Cost::input(5).max_output(32)
+    );
+}
+
+#[test]
+fn every_model_is_counted_with_its_own_vocabulary() {
+    use Encoding::{Cl100kBase, O200kBase, O200kHarmony};
+    for (model, encoding) in [
+        ("gpt-5", O200kBase),
+        ("gpt-5.1-codex", O200kBase),
+        ("gpt-4.5-preview", O200kBase),
+        ("gpt-4.1-nano", O200kBase),
+        ("gpt-4o", O200kBase),
+        ("gpt-4o-mini-2024-07-18", O200kBase),
+        ("chatgpt-4o-latest", O200kBase),
+        ("o1", O200kBase),
+        ("o3-pro", O200kBase),
+        ("o4-mini", O200kBase),
+        ("gpt-oss-120b", O200kHarmony),
+        ("gpt-4", Cl100kBase),
+        ("gpt-4-turbo-2024-04-09", Cl100kBase),
+        ("gpt-3.5-turbo-16k", Cl100kBase),
+        ("gpt-35-turbo-16k", Cl100kBase),
+        ("text-embedding-3-large", Cl100kBase),
+        ("text-embedding-ada-002", Cl100kBase),
+        ("ft:gpt-4o-2024-08-06:acme/team::abc", O200kBase),
+        ("ft:gpt-3.5-turbo:acme::abc", Cl100kBase),
+        ("openai/gpt-4o", O200kBase),
+        ("openrouter/openai/gpt-4:free", Cl100kBase),
+        ("openai/ft:gpt-4:acme::abc", Cl100kBase),
+    ] {
+        assert_eq!(Encoding::of(model), (encoding, true), "{model}");
+    }
+    for model in ["gpt-6-astra", "claude-sonnet-4", "gpt-4.9", "gpt-40", "o12", "", "/", "ft:", "漢字"] {
+        assert_eq!(Encoding::of(model), (O200kBase, false), "{model}");
+    }
+}
+
+#[test]
+fn an_unknown_model_is_estimated_and_says_so() {
+    let unknown = estimate::request(&chat(json!({ "model": "acme/llm-1" }))).unwrap();
+    assert!(unknown.is_fallback());
+    assert_eq!((unknown.model(), unknown.encoding().name()), ("acme/llm-1", "o200k_base"));
+    assert!(!estimate::request(&chat(json!({}))).unwrap().is_fallback());
+}
+
+#[test]
+fn what_cannot_be_estimated_is_refused_by_the_name_of_its_field() {
+    let message = |body: Value| estimate::request(&body).unwrap_err().to_string();
+    assert_eq!(message(json!([1])), "a request is a JSON object, found an array");
+    assert_eq!(message(json!({})), "`model` should be a string, found nothing");
+    assert_eq!(message(json!({ "model": 4 })), "`model` should be a string, found a number");
+    assert_eq!(estimate::request(&json!({ "model": "gpt-4o" })), Err(EstimateError::MissingContent));
+    assert_eq!(message(chat(json!({ "messages": "hi" }))), "`messages` should be an array, found a string");
+    assert_eq!(
+        message(chat(json!({ "messages": [{}, 5] }))),
+        "`messages[1]` should be an object, found a number"
+    );
+    let embed = |input: Value| message(json!({ "model": "text-embedding-3-small", "input": input }));
+    assert_eq!(embed(json!([1, "a"])), "`input[1]` should be a token id, found a string");
+    assert_eq!(embed(json!(["a", [1, null]])), "`input[1][1]` should be a token id, found null");
+    assert_eq!(
+        embed(json!([{ "role": "user" }])),
+        "`input[0]` should be a string or an array of token ids, found an object"
+    );
+}
+
+#[test]
+fn a_responses_call_is_not_taken_for_an_embedding_whose_answer_is_free() {
+    for body in [
+        json!({ "model": "gpt-4o", "input": "hi" }),
+        json!({ "model": "acme/llm-1", "input": "hi", "max_output_tokens": 100 }),
+    ] {
+        assert!(matches!(estimate::request(&body), Err(EstimateError::NotAnEmbedding { .. })), "{body}");
+    }
+    assert_eq!(cost(json!({ "model": "acme/embed", "input": "hello" })), Cost::input(1));
+}
+
+#[test]
+fn a_typed_request_costs_what_its_json_costs() {
+    #[derive(serde::Serialize)]
+    struct Message {
+        role: &'static str,
+        content: &'static str,
+    }
+    #[derive(serde::Serialize)]
+    struct Chat {
+        model: &'static str,
+        messages: Vec<Message>,
+        max_tokens: Option<u32>,
+    }
+    let typed = Chat {
+        model: "gpt-4o",
+        messages: vec![Message { role: "user", content: "hi" }],
+        max_tokens: Some(7),
+    };
+    assert_eq!(estimate::serialized(&typed), estimate::request(&chat(json!({ "max_tokens": 7 }))));
+
+    let not_json = std::collections::HashMap::from([(vec![1], 2)]);
+    assert!(matches!(estimate::serialized(&not_json), Err(EstimateError::NotJson { .. })));
+}
