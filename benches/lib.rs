@@ -60,14 +60,14 @@ impl Tollgate {
     #[inline]
     pub fn by_handle(&self) {
         let permit = now(self.model.acquire(Cost::input(u64::from(TOKENS)))).expect("never over");
-        drop(permit.release(Usage::new(u64::from(TOKENS), 0)));
+        permit.release(Usage::new(u64::from(TOKENS), 0));
     }
 
     /// One call by the model's name.
     #[inline]
     pub fn by_name(&self) {
         let permit = now(self.limiter.acquire(MODEL, Cost::input(u64::from(TOKENS)))).expect("never over");
-        drop(permit.release(Usage::new(u64::from(TOKENS), 0)));
+        permit.release(Usage::new(u64::from(TOKENS), 0));
     }
 }
 

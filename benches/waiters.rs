@@ -39,7 +39,7 @@ impl Line {
     /// The holder ends, the head is granted and takes it, and a new call joins the line.
     fn turn(&mut self) {
         let holder = self.holder.take().expect("somebody holds the slot");
-        drop(holder.release(Usage::new(10, 0)));
+        holder.release(Usage::new(10, 0));
         let head = self.waiting.pop_front().expect("the line is never empty");
         self.holder = Some(now(head).expect("it was granted"));
         self.join();

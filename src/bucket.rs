@@ -35,6 +35,25 @@ pub(crate) enum Bucket {
     Held(Held),
 }
 
+/// When the head of an answer came in, and what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    /// The uptime at which that was told.
+    pub(crate) at: u64,
+    /// What was told at one instant, in order; never 0.
+    pub(crate) order: u64,
+    /// The latest instant at which the provider can have charged the call.
+    pub(crate) latest: Now,
+}
+
+/// When a call ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    /// As in [`Placed`].
+    pub(crate) order: u64,
+    pub(crate) now: Now,
+}
+
 /// What a restart must not forget of a bucket, in units and UTC nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spent {
@@ -90,11 +109,11 @@ impl Bucket {
         }
     }
 
-    /// Takes `amount` for the call numbered `seq`. The charge is open.
+    /// Takes `amount`. The charge is open.
     #[inline]
-    pub(crate) fn take(&mut self, seq: u64, amount: u64) {
+    pub(crate) fn take(&mut self, amount: u64) {
         match self {
-            Bucket::Refill(bucket) => bucket.take(seq, amount),
+            Bucket::Refill(bucket) => bucket.take(amount),
             Bucket::Fixed(bucket) => bucket.take(amount),
             Bucket::Sliding(bucket) => bucket.take(amount),
             Bucket::Held(bucket) => bucket.take(amount),
@@ -112,49 +131,53 @@ impl Bucket {
         }
     }
 
-    /// No less than `amount` in all, in portions, can be taken before this uptime, even if every
-    /// call that is out ends now and costs nothing.
-    pub(crate) fn soonest(&self, amount: u64, now: Now) -> u64 {
+    /// As if every call that is out had ended and cost nothing, and any number could be out at once.
+    pub(crate) fn forget_unsettled(&mut self) {
         match self {
-            Bucket::Refill(bucket) => bucket.soonest(amount, now),
-            Bucket::Fixed(bucket) => bucket.soonest(amount, now),
-            Bucket::Sliding(bucket) => bucket.soonest(amount, now),
-            Bucket::Held(_) => now.uptime,
+            Bucket::Refill(bucket) => bucket.forget_unsettled(),
+            Bucket::Fixed(bucket) => bucket.forget_unsettled(),
+            Bucket::Sliding(bucket) => bucket.forget_unsettled(),
+            Bucket::Held(bucket) => bucket.set(u64::MAX >> 1),
         }
     }
 
-    /// An open charge was made at `latest` at the latest, and ages from there.
+    /// The head of the answer to an open charge, taken at the uptime `sent`, is in: it ages.
     #[inline]
-    pub(crate) fn place(&mut self, amount: u64, latest: Now) {
+    pub(crate) fn place(&mut self, sent: u64, amount: u64, placed: Placed) {
         match self {
-            Bucket::Fixed(bucket) => bucket.place(amount, latest),
-            Bucket::Sliding(bucket) => bucket.place(amount, latest),
-            Bucket::Refill(_) | Bucket::Held(_) => {}
+            Bucket::Refill(bucket) => bucket.place(sent, amount, placed),
+            Bucket::Fixed(bucket) => bucket.place(amount, placed.latest),
+            Bucket::Sliding(bucket) => bucket.place(amount, placed.latest),
+            Bucket::Held(_) => {}
         }
     }
 
-    /// The charge of `taken` that was placed at `latest` turns out to be `price`.
+    /// The charge of `taken`, taken at the uptime `sent`, turns out to be `price`. An open one is placed now.
     #[inline]
-    pub(crate) fn settle(&mut self, seq: u64, taken: u64, price: u64, latest: Now) {
+    pub(crate) fn settle(
+        &mut self,
+        sent: u64,
+        placed: Option<&Placed>,
+        taken: u64,
+        price: u64,
+        now: Settled,
+    ) {
+        let Settled { order, now } = now;
         match self {
-            Bucket::Refill(bucket) => bucket.settle(seq, taken, price),
-            Bucket::Fixed(bucket) => bucket.settle(taken, price, latest),
-            Bucket::Sliding(bucket) => bucket.settle(taken, price, latest),
+            Bucket::Refill(bucket) => bucket.settle(sent, placed, order, taken, price),
+            Bucket::Fixed(bucket) => bucket.settle(placed.map(|placed| placed.latest), taken, price, now),
+            Bucket::Sliding(bucket) => bucket.settle(placed.map(|placed| placed.latest), taken, price, now),
             Bucket::Held(bucket) => bucket.give_back(taken),
         }
     }
 
-    /// As `place` and `settle`, at an instant between the last `advance` and the next. Not for a
-    /// sliding window, which has to know it.
-    #[inline]
-    pub(crate) fn settle_untimed(&mut self, seq: u64, taken: u64, price: u64, placed: Option<Now>) {
-        match (self, placed) {
-            // A refill that comes before or after a refund makes the same level.
-            (Bucket::Refill(bucket), _) => bucket.settle(seq, taken, price),
-            (Bucket::Fixed(bucket), Some(placed)) => bucket.settle(taken, price, placed),
-            (Bucket::Fixed(bucket), None) => bucket.settle_untimed(taken, price),
-            (Bucket::Held(bucket), _) => bucket.give_back(taken),
-            (Bucket::Sliding(_), _) => unreachable!("the ledger settles a sliding window in time"),
+    /// The instant of UTC until which a call that ends may be settled as of the last `advance`: not
+    /// where the instant decides when its charge ages.
+    pub(crate) fn calm_until(&self) -> u64 {
+        match self {
+            Bucket::Refill(_) | Bucket::Held(_) => u64::MAX,
+            Bucket::Fixed(bucket) => bucket.goes_on_until(),
+            Bucket::Sliding(_) => 0,
         }
     }
 
@@ -216,7 +239,11 @@ impl Bucket {
                 true
             }
             _ => {
-                let spent = self.spent(now);
+                let mut spent = self.spent(now);
+                if let Bucket::Fixed(_) = self {
+                    // It knows only in which window a charge was made: under another law it ages from now.
+                    spent.charges.iter_mut().for_each(|charge| charge.0 = now.utc);
+                }
                 *self = Bucket::new(quota, now);
                 self.take_up(&spent, now);
                 false

@@ -15,6 +15,9 @@ pub enum AcquireError {
     /// Not yet: the budget cannot pay now, or not soon enough. Waiting helps.
     #[error(transparent)]
     NotYet(Box<NotYet>),
+    /// Not now: too many calls wait already. Trying later helps.
+    #[error(transparent)]
+    QueueFull(Box<QueueFull>),
     /// Never: no limits are configured for this model.
     #[error(transparent)]
     UnknownModel(#[from] UnknownModel),
@@ -32,11 +35,47 @@ impl From<NotYet> for AcquireError {
     }
 }
 
+impl From<QueueFull> for AcquireError {
+    fn from(error: QueueFull) -> Self {
+        AcquireError::QueueFull(Box::new(error))
+    }
+}
+
+/// A call that may not join the queue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{model}: the queue is full: {calls} calls with {tokens} tokens wait{}", Caps(.most_calls, .most_tokens))]
+pub struct QueueFull {
+    /// The name under which the model's limits were given.
+    pub model: String,
+    /// How many calls wait.
+    pub calls: usize,
+    /// The tokens that they are expected to cost.
+    pub tokens: u64,
+    /// How many calls may wait; `usize::MAX` where that is not limited.
+    pub most_calls: usize,
+    /// How many tokens may wait; `u64::MAX` where that is not limited.
+    pub most_tokens: u64,
+}
+
+struct Caps<'a>(&'a usize, &'a u64);
+
+impl fmt::Display for Caps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self.0 < usize::MAX {
+            write!(f, ", of {} calls that may", self.0)?;
+        }
+        if *self.1 < u64::MAX {
+            write!(f, ", of {} tokens that may", self.1)?;
+        }
+        Ok(())
+    }
+}
+
 /// A call that no wait can admit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{model}: the call costs {cost} {}, more than the {} {} of {quota}", .quota.unit(), .quota.capacity(), Ceiling(.quota))]
+#[error("{model}: the call costs {cost} {}; {quota} admits {} at the most", .quota.unit(), .quota.capacity())]
 pub struct ExceedsQuota {
-    /// The model asked for.
+    /// The name under which the model's limits were given.
     pub model: String,
     /// What the call costs, in the quota's unit.
     pub cost: u64,
@@ -44,23 +83,15 @@ pub struct ExceedsQuota {
     pub quota: Quota,
 }
 
-struct Ceiling<'a>(&'a Quota);
-
-impl fmt::Display for Ceiling<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.capacity() == self.0.limit() { "limit" } else { "burst" })
-    }
-}
-
 /// A call that has to wait, and does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotYet {
-    /// The model asked for.
+    /// The name under which the model's limits were given.
     pub model: String,
     /// The budget that is the last to be able to pay; `None` where calls ahead in the queue are
     /// all there is to wait for.
     pub blocking: Option<Blocking>,
-    /// How many calls wait ahead.
+    /// How many calls wait ahead; of the same tenant and class, where it was in line itself.
     pub ahead: usize,
     /// How long the caller was willing to wait.
     pub within: Duration,
@@ -96,7 +127,7 @@ impl fmt::Display for NotYet {
             None => f.write_str("every budget could pay")?,
         }
         if self.ahead > 0 {
-            write!(f, "; {} calls wait ahead", self.ahead)?;
+            write!(f, "; waiting ahead of it: {}", self.ahead)?;
         }
         if self.within > Duration::ZERO {
             write!(f, "; it was to wait {} at most", rounded(self.within))?;
@@ -113,7 +144,7 @@ fn rounded(wait: Duration) -> humantime::FormattedDuration {
 
 /// A model without limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{model}: no limits for this model; configured are {}", .known.join(", "))]
+#[error("{model}: no limits for this model; configured: {}", if .known.is_empty() { "none".to_owned() } else { .known.join(", ") })]
 pub struct UnknownModel {
     /// The model asked for.
     pub model: String,

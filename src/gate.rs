@@ -14,23 +14,24 @@ mod alarm;
 mod eta;
 
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet};
-use crate::ledger::{BookId, Charged, End, Layout, Ledger, Refused, Request, ScopeSnapshot};
-use crate::queue::{Key, Queue, Standing};
-use crate::quota::Limits;
+use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet, QueueFull};
+use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Request, ScopeSnapshot, Tenant};
+use crate::queue::{Key, Queue, Rules, Served, Standing};
+use crate::quota::{Limits, Waiting};
 use crate::time::{Clock, Now, Origin, nanos};
 
 use alarm::Alarm;
 pub use eta::Eta;
 
 /// The books and the queue of one group of models.
-#[derive(Debug)]
 pub(crate) struct Gate {
     state: Mutex<State>,
     origin: Origin,
@@ -38,10 +39,21 @@ pub(crate) struct Gate {
     bell: Waker,
     /// The books of tenants that have quotas of their own, by the model's book and the tenant.
     tenants: HashMap<BookId, HashMap<String, BookId>>,
+    /// The model's book of a tenant's.
+    model_of: HashMap<BookId, BookId>,
+    /// Turns the names of tenants into what the queue knows them by.
+    hasher: RandomState,
+    most_calls: usize,
+    most_tokens: u64,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
 }
 
 /// Everything that only the lock's holder may touch.
-#[derive(Debug)]
 struct State {
     clock: Clock,
     ledger: Ledger,
@@ -49,6 +61,9 @@ struct State {
     queue: Queue<Option<Waker>>,
     alarm: Alarm,
 }
+
+/// With more calls in line, a call that will not wait for long is not told at once how long it is.
+const FORESEEN: usize = 1_024;
 
 /// How many tasks are woken with one hold of the lock.
 const BATCH: usize = 32;
@@ -62,15 +77,27 @@ struct Wakes {
 impl Gate {
     pub(crate) fn new(mut layout: Layout) -> Arc<Self> {
         let tenants = std::mem::take(&mut layout.tenants);
+        let of_model = |(&model, books): (&BookId, &HashMap<String, BookId>)| {
+            books.values().map(|&book| (book, model)).collect::<Vec<_>>()
+        };
+        let model_of = tenants.iter().flat_map(of_model).collect();
+        let Waiting { slack, most_calls, most_tokens } = layout.waiting;
+        let hasher = RandomState::new();
+        let weight = |(tenant, &weight): (&String, &u32)| (hash(&hasher, tenant), u64::from(weight));
+        let rules = Rules { slack, weights: layout.weights.iter().map(weight).collect() };
         let (origin, clock) = Clock::new();
         let ledger = Ledger::new(layout, clock.last());
-        let queue = Queue::new(ledger.books());
+        let queue = Queue::new(&rules);
         let state = State { clock, ledger, queue, alarm: Alarm::default() };
         Arc::new_cyclic(|gate: &Weak<Gate>| Gate {
             state: Mutex::new(state),
             origin,
             bell: alarm::bell(gate.clone()),
             tenants,
+            model_of,
+            hasher,
+            most_calls: most_calls.unwrap_or(usize::MAX),
+            most_tokens: most_tokens.unwrap_or(u64::MAX),
         })
     }
 
@@ -83,10 +110,12 @@ impl Gate {
         (state, now)
     }
 
-    /// What a tenant's calls to a model are charged to: the model's own book where the tenant has
-    /// no quotas of its own.
-    pub(crate) fn book_of(&self, model: BookId, tenant: &str) -> BookId {
-        self.tenants.get(&model).and_then(|books| books.get(tenant)).copied().unwrap_or(model)
+    /// The call as one of a tenant: it stands in the tenant's line and is charged to the tenant's own
+    /// quotas, where it has some.
+    pub(crate) fn of_tenant(&self, request: Request, name: &str) -> Request {
+        let model = self.model_of.get(&request.book).copied().unwrap_or(request.book);
+        let book = self.tenants.get(&model).and_then(|books| books.get(name)).copied().unwrap_or(model);
+        Request { book, tenant: hash(&self.hasher, name), ..request }
     }
 
     /// Admits the call if nobody waits and every budget can pay.
@@ -95,7 +124,10 @@ impl Gate {
         let (mut state, now) = self.enter();
         match state.admit(request, now) {
             Ok(charged) => Ok(charged),
-            Err(_) => Err(state.explain(request, now)),
+            Err(_) => {
+                let ahead = state.queue.len();
+                Err(state.explain(request, ahead, now))
+            }
         }
     }
 
@@ -118,7 +150,7 @@ impl Gate {
                 drop(state);
                 self.join(request, place, cx)
             }
-            Err(Refused::Never) => Poll::Ready(Err(state.explain(request, now))),
+            Err(Refused::Never) => Poll::Ready(Err(state.explain(request, 0, now))),
         }
     }
 
@@ -130,15 +162,30 @@ impl Gate {
     ) -> Poll<Result<Charged, AcquireError>> {
         let waker = cx.waker().clone();
         let (mut state, now) = self.enter();
-        let deadline = request.within.map(|within| now.uptime.saturating_add(nanos(within)));
-        if deadline.is_some_and(|deadline| state.soonest(request, now) > deadline) {
-            return Poll::Ready(Err(state.explain(request, now)));
+        if let Some(refusal) = self.refusal(&mut state, request, now) {
+            return Poll::Ready(Err(refusal));
         }
-        let key = state.queue.join(*request, deadline, Some(waker));
+        let deadline = request.within.map(|within| now.uptime.saturating_add(nanos(within)));
+        let share = state.ledger.dominant_share(request.book, request.cost);
+        let key = state.queue.join(*request, share, deadline, Some(waker));
         *place = Some(key);
         self.leave_in_runtime(state, now);
         // The lock was free between the two looks: what it waits for may have come.
         self.poll_again(key, place, cx)
+    }
+
+    /// Why a call may not join the line, if it may not.
+    fn refusal(&self, state: &mut State, request: &Request, now: Now) -> Option<AcquireError> {
+        let (calls, tokens) = (state.queue.len(), state.queue.tokens());
+        if calls >= self.most_calls || tokens.saturating_add(request.cost.tokens()) > self.most_tokens {
+            let model = state.ledger.model(request.book).to_owned();
+            let most = (self.most_calls, self.most_tokens);
+            return Some(QueueFull { model, calls, tokens, most_calls: most.0, most_tokens: most.1 }.into());
+        }
+        let within = request.within?;
+        let hopeless =
+            state.soonest(request, now).is_none_or(|at| at > now.uptime.saturating_add(nanos(within)));
+        hopeless.then(|| state.explain(request, calls, now))
     }
 
     fn poll_again(
@@ -184,34 +231,38 @@ impl Gate {
         let call = state.queue.leave(key);
         if let Standing::Granted(charged) = &call.standing {
             state.ledger.settle(charged, None, &End::Cancelled, now);
+            state.came_back(charged);
         }
         self.leave(state, now);
         drop(call);
     }
 
-    /// The head of a call's answer is in. Says at which uptime, at the latest, it was charged.
-    pub(crate) fn place(&self, charged: &Charged, processing: Duration) -> u64 {
+    /// The head of a call's answer is in, and says for how long the provider worked on it.
+    pub(crate) fn place(&self, charged: &Charged, processing: Duration) -> Placed {
         let (mut state, now) = self.enter();
         // The provider charged it before it began to work on the answer, and not before it was sent.
-        let latest = now.uptime.saturating_sub(nanos(processing)).max(charged.at);
-        state.ledger.place(charged, now.at_uptime(latest), now);
+        // A time longer than the call was out is absurd, and tells nothing.
+        let worked = Some(nanos(processing)).filter(|&worked| worked <= now.uptime - charged.at);
+        let latest = now.uptime - worked.unwrap_or(0);
+        let placed = state.ledger.place(charged, now.at_uptime(latest), now);
+        state.came_back(charged);
         self.leave(state, now);
-        latest
+        placed
     }
 
     /// A call ended. `placed` is what [`Gate::place`] said.
     #[inline]
-    pub(crate) fn settle(&self, charged: &Charged, placed: Option<u64>, end: &End) {
+    pub(crate) fn settle(&self, charged: &Charged, placed: Option<&Placed>, end: &End) {
         let mut state = self.state.lock();
-        if state.queue.is_deserted() && state.ledger.settles_untimed(charged) {
+        let last = state.clock.last();
+        if state.queue.is_deserted() && state.ledger.settles_untimed(charged, last) {
             // Reading the clock would be a quarter of what a call without waiting costs.
-            let placed = placed.map(|uptime| state.clock.last().at_uptime(uptime));
-            state.ledger.settle_untimed(charged, placed, end);
+            state.ledger.settle_now(charged, placed, end, last);
             return;
         }
         let now = state.clock.at(self.origin.uptime());
-        let placed = placed.map(|uptime| now.at_uptime(uptime));
         state.ledger.settle(charged, placed, end, now);
+        state.came_back(charged);
         self.leave(state, now);
     }
 
@@ -219,6 +270,7 @@ impl Gate {
     pub(crate) fn set_limits(&self, scope: usize, limits: &Limits) {
         let (mut state, now) = self.enter();
         state.ledger.set_limits(scope, limits, now);
+        state.queue.replan();
         self.leave(state, now);
     }
 
@@ -230,17 +282,30 @@ impl Gate {
     pub(crate) fn restore(&self, past: &ScopeSnapshot) -> bool {
         let (mut state, now) = self.enter();
         let found = state.ledger.restore(past, now);
+        state.queue.replan();
         self.leave(state, now);
         found
     }
 
     /// When a call could start that arrives now, or that stands at `place`.
     pub(crate) fn eta(&self, request: &Request, place: Option<Key>) -> Eta {
-        let (mut state, now) = self.enter();
-        state.ledger.advance(request.book, now);
-        let (ledger, ahead) = (state.ledger.clone(), state.queue.ahead_of(place));
+        let (state, now) = self.enter();
+        let outlooks = [(); 2].map(|()| state.queue.outlook(&state.ledger, request, place, now));
         drop(state);
-        Eta::reckon(ledger, &ahead, request, now)
+        let [for_latest, for_earliest] = outlooks;
+        let from_now = |uptime: u64| Duration::from_nanos(uptime.saturating_sub(now.uptime));
+        let latest = for_latest.latest().map(from_now);
+        let earliest = for_earliest.earliest().map_or(Duration::ZERO, from_now);
+        Eta { earliest: latest.map_or(earliest, |latest| earliest.min(latest)), latest }
+    }
+
+    /// Changes the weight of a tenant; who is next is decided anew.
+    pub(crate) fn set_weight(&self, tenant: &str, weight: u32) {
+        let tenant = hash(&self.hasher, tenant);
+        let (mut state, now) = self.enter();
+        state.queue.weigh(tenant, u64::from(weight));
+        state.queue.replan();
+        self.leave(state, now);
     }
 
     /// How many calls are in line.
@@ -285,55 +350,60 @@ impl Gate {
 }
 
 impl State {
-    /// Takes the call's cost if nobody is before it and every budget can pay.
+    /// Takes the call's cost if nobody has a better claim and every budget can pay.
     #[inline]
     fn admit(&mut self, request: &Request, now: Now) -> Result<Charged, Refused> {
-        if self.queue.is_empty() {
-            return self.ledger.admit(request.book, request.cost, now);
+        self.queue.try_pass(request, &mut self.ledger, now)
+    }
+
+    /// What a call took came back, or ages now: calls of its tenant may go.
+    fn came_back(&mut self, charged: &Charged) {
+        if let Some(scope) = self.ledger.tenant_scope(charged.book) {
+            self.queue.unpark_for(scope);
         }
-        let exceeds = self.ledger.exceeded(request.book, request.cost).is_some();
-        Err(if exceeds { Refused::Never } else { Refused::NotYet })
     }
 
     /// Grants what is due, in order. Says at which uptime something else will be.
     fn dispatch(&mut self, now: Now, wakes: &mut Wakes) -> Option<u64> {
         while let Some(charged) = self.queue.lapsed(now.uptime) {
             self.ledger.settle(&charged, None, &End::Cancelled, now);
+            self.came_back(&charged);
         }
-        while !wakes.is_full()
-            && let Some(key) = self.queue.late(now.uptime)
-        {
-            let request = *self.queue.call(key).request();
-            let error = self.explain(&request, now);
-            wakes.push(self.queue.fail(key, error));
-        }
-        let mut start = None;
-        while !wakes.is_full()
-            && let Some((key, request)) = self.queue.head()
-        {
-            match self.ledger.admit(request.book, request.cost, now) {
-                Ok(charged) => wakes.push(self.queue.grant(key, charged)),
-                Err(Refused::NotYet) => {
-                    start = self.ledger.start(request.book, request.cost, now).and_then(|start| start.at);
-                    break;
-                }
+        let mut next = None;
+        // What is due at the very instant of a deadline is in time.
+        while !wakes.is_full() {
+            match self.queue.serve(&mut self.ledger, now) {
+                Ok(Served::Granted(key)) => wakes.push(&mut self.queue.call(key).kept),
                 // The limits were lowered while it waited.
-                Err(Refused::Never) => {
-                    let error = self.explain(&request, now);
+                Ok(Served::Never(key)) => {
+                    let request = self.queue.call(key).request;
+                    let error = self.explain(&request, 0, now);
+                    wakes.push(self.queue.fail(key, error));
+                }
+                Err(at) => {
+                    next = at;
+                    let Some(key) = self.queue.late(now.uptime) else { break };
+                    let request = self.queue.call(key).request;
+                    let ahead = self.queue.ahead_of(key);
+                    let error = self.explain(&request, ahead, now);
                     wakes.push(self.queue.fail(key, error));
                 }
             }
         }
-        start.into_iter().chain(self.queue.next_event()).min()
+        next.into_iter().chain(self.queue.next_event()).min()
     }
 
-    /// No call that arrives now can start earlier than at this uptime.
-    fn soonest(&mut self, request: &Request, now: Now) -> u64 {
-        self.ledger.advance(request.book, now);
-        self.ledger.soonest(request.book, request.cost, self.queue.totals(), now)
+    /// No call that arrives now can start earlier than at this uptime, if it can at all.
+    fn soonest(&mut self, request: &Request, now: Now) -> Option<u64> {
+        if self.queue.len() <= FORESEEN {
+            return self.queue.outlook(&self.ledger, request, None, now).earliest();
+        }
+        let mut best = self.ledger.clone();
+        best.at_best(now);
+        best.start(request.book, request.cost, now).map_or(Some(now.uptime), |start| start.at)
     }
 
-    fn explain(&mut self, request: &Request, now: Now) -> AcquireError {
+    fn explain(&mut self, request: &Request, ahead: usize, now: Now) -> AcquireError {
         let model = self.ledger.model(request.book).to_owned();
         if let Some((quota, cost)) = self.ledger.exceeded(request.book, request.cost) {
             return ExceedsQuota { model, cost, quota }.into();
@@ -351,11 +421,16 @@ impl State {
                 remaining: start.remaining,
                 wait: start.at.map(wait),
             }),
-            ahead: self.queue.len(),
+            ahead,
             within,
         }
         .into()
     }
+}
+
+fn hash(hasher: &RandomState, tenant: &str) -> Tenant {
+    // 0 stands for calls that name no tenant.
+    hasher.hash_one(tenant).max(1)
 }
 
 impl Wakes {

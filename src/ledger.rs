@@ -27,14 +27,19 @@
 //! arithmetic ([`Ledger::start`]), and a snapshot is a copy.
 
 mod books;
+mod pass;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use crate::provider::Verdict;
-use crate::quota::{Amounts, Charge, Cost, Quota, Usage};
+use crate::quota::{Amounts, Charge, Cost, Priority, Quota, Usage};
 use crate::time::Now;
 
+pub(crate) use crate::bucket::Placed;
+use crate::bucket::Settled;
 use books::{Book, Budget, Scope};
 pub(crate) use books::{BookId, Layout};
 pub use snapshot::{BudgetSnapshot, ScopeSnapshot, Snapshot};
@@ -46,6 +51,8 @@ pub(crate) struct Ledger {
     books: Vec<Book>,
     /// The number of the next call.
     seq: u64,
+    /// Counts what is told of calls that are out.
+    order: u64,
 }
 
 /// A call that wants to be admitted.
@@ -55,35 +62,29 @@ pub(crate) struct Request {
     pub(crate) cost: Cost,
     /// How long it is willing to wait.
     pub(crate) within: Option<Duration>,
+    pub(crate) priority: Priority,
+    pub(crate) tenant: Tenant,
+}
+
+/// A tenant by a keyed hash of its name; 0 for calls that name none.
+pub(crate) type Tenant = u64;
+
+impl Request {
+    pub(crate) fn new(book: BookId, cost: Cost) -> Self {
+        Request { book, cost, within: None, priority: Priority::default(), tenant: 0 }
+    }
 }
 
 /// What an admitted call has taken, to be settled once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Charged {
-    book: BookId,
+    pub(crate) book: BookId,
     seq: u64,
     /// The rule by which it was taken: the book's may change while the call is out.
     rule: Charge,
     pub(crate) cost: Cost,
     /// The uptime at which it was taken.
     pub(crate) at: u64,
-}
-
-/// Calls of one book taken together.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Total {
-    pub(crate) calls: u64,
-    pub(crate) cost: Cost,
-}
-
-impl Total {
-    pub(crate) fn add(&mut self, cost: Cost) {
-        *self = Total { calls: self.calls + 1, cost: self.cost.plus(cost) };
-    }
-
-    pub(crate) fn remove(&mut self, cost: Cost) {
-        *self = Total { calls: self.calls - 1, cost: self.cost.minus(cost) };
-    }
 }
 
 /// Why a call was not admitted.
@@ -122,26 +123,33 @@ impl Ledger {
     /// Takes the call's cost from every budget of its book, or nothing.
     #[inline]
     pub(crate) fn admit(&mut self, book: BookId, cost: Cost, now: Now) -> Result<Charged, Refused> {
-        let Book { rule, ref scopes, .. } = self.books[book.index()];
+        let Book { rule, oversize, ref scopes, .. } = self.books[book.index()];
         let amounts = rule.reserve(&cost);
         let mut pays = true;
         for &scope in scopes {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
                 if amount > budget.capacity {
-                    return Err(Refused::Never);
+                    if !budget.drains(oversize) {
+                        return Err(Refused::Never);
+                    }
+                    pays &= budget.bucket.advance_and_look(budget.capacity, now);
+                } else {
+                    pays &= budget.bucket.advance_and_look(amount, now);
                 }
-                pays &= budget.bucket.advance_and_look(amount, now);
             }
         }
         if !pays {
             return Err(Refused::NotYet);
         }
+        if now.utc >= self.books[book.index()].calm_until {
+            self.look_how_calm(book);
+        }
         let seq = self.seq;
         self.seq += 1;
-        for &scope in scopes {
+        for &scope in &self.books[book.index()].scopes {
             for budget in &mut self.scopes[scope].budgets {
-                budget.bucket.take(seq, amounts[budget.unit]);
+                budget.bucket.take(amounts[budget.unit]);
             }
         }
         Ok(Charged { book, seq, rule, cost, at: now.uptime })
@@ -149,11 +157,12 @@ impl Ledger {
 
     /// The quota that is too small for the call, with what the call costs of it.
     pub(crate) fn exceeded(&self, book: BookId, cost: Cost) -> Option<(Quota, u64)> {
-        let Book { rule, ref scopes, .. } = self.books[book.index()];
+        let Book { rule, oversize, ref scopes, .. } = self.books[book.index()];
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
         let amounts = rule.reserve(&cost);
         let mut of_each = budgets.map(|budget| (budget, amounts[budget.unit]));
-        let (budget, amount) = of_each.find(|(budget, amount)| *amount > budget.capacity)?;
+        let exceeds = |budget: &Budget, amount| amount > budget.capacity && !budget.drains(oversize);
+        let (budget, amount) = of_each.find(|&(budget, amount)| exceeds(budget, amount))?;
         Some((budget.quota, amount))
     }
 
@@ -166,43 +175,11 @@ impl Ledger {
         let starts = budgets.map(|budget| {
             let amount = amounts[budget.unit];
             let remaining = budget.bucket.remaining();
-            Start { at: budget.bucket.start(amount, now), quota: budget.quota, amount, remaining }
+            let at = budget.bucket.start(amount.min(budget.capacity), now);
+            Start { at, quota: budget.quota, amount, remaining }
         });
         // Every budget that can pay at one instant can pay later, so the last one decides.
         starts.max_by_key(|start| start.at.unwrap_or(u64::MAX))
-    }
-
-    /// A lower bound of the uptime at which a call that joins the line now can start: everything
-    /// in flight comes back at once and the calls ahead cost no more than they must. `ahead` is
-    /// what waits, by book.
-    pub(crate) fn soonest(&self, book: BookId, cost: Cost, ahead: &[Total], now: Now) -> u64 {
-        let Book { rule, ref scopes, .. } = self.books[book.index()];
-        let mut soonest = now.uptime;
-        for &scope in scopes {
-            let sharing = || self.books.iter().zip(ahead).filter(|(book, _)| book.scopes.contains(&scope));
-            for budget in &self.scopes[scope].budgets {
-                let least =
-                    |(book, total): (&Book, &Total)| book.rule.least(total.calls, &total.cost)[budget.unit];
-                let first = sharing().map(least).fold(0, u64::saturating_add);
-                let own = rule.reserve(&cost)[budget.unit];
-                soonest = soonest.max(budget.bucket.soonest(first.saturating_add(own), now));
-            }
-        }
-        soonest
-    }
-
-    /// The uptime at which a call starts after those `ahead`, if nothing comes back before; `None`
-    /// if one of them needs something to. Admits them all: for a copy of the books.
-    pub(crate) fn start_after(&mut self, ahead: &[Request], request: &Request, now: Now) -> Option<u64> {
-        let mut at = now;
-        for call in ahead.iter().chain([request]) {
-            self.advance(call.book, at);
-            if let Some(start) = self.start(call.book, call.cost, at) {
-                at = now.at_uptime(start.at?.max(at.uptime));
-            }
-            self.admit(call.book, call.cost, at).ok()?;
-        }
-        Some(at.uptime)
     }
 
     /// Lets time pass for every budget of a book.
@@ -216,50 +193,42 @@ impl Ledger {
 
     /// The head of the call's answer is in: it was charged at `latest` at the latest, but for what
     /// the provider can only know at the end.
-    pub(crate) fn place(&mut self, charged: &Charged, latest: Now, now: Now) {
+    pub(crate) fn place(&mut self, charged: &Charged, latest: Now, now: Now) -> Placed {
+        self.order += 1;
+        let placed = Placed { at: now.uptime, order: self.order, latest };
         self.for_each(charged, |budget, amount| {
             budget.bucket.advance(now);
             if !charged.rule.known_at_the_end(budget.unit) {
-                budget.bucket.place(amount, latest);
+                budget.bucket.place(charged.at, amount, placed);
             }
         });
+        placed
     }
 
-    /// Ends a call: its true price takes the place of what was reserved. `placed` is the instant that
-    /// [`Ledger::place`] was told, if it was.
+    /// Ends a call: its true price takes the place of what was reserved. `placed` is what
+    /// [`Ledger::place`] said, if it was called.
+    pub(crate) fn settle(&mut self, charged: &Charged, placed: Option<&Placed>, end: &End, now: Now) {
+        self.advance(charged.book, now);
+        self.settle_now(charged, placed, end, now);
+    }
+
+    /// As [`Ledger::settle`], at the last instant that the books know.
     #[inline]
-    pub(crate) fn settle(&mut self, charged: &Charged, placed: Option<Now>, end: &End, now: Now) {
-        let &Charged { rule, seq, .. } = charged;
-        let prices = end.prices(rule, &charged.cost);
+    pub(crate) fn settle_now(&mut self, charged: &Charged, placed: Option<&Placed>, end: &End, now: Now) {
+        let prices = end.prices(charged.rule, &charged.cost);
+        self.order += 1;
+        let settled = Settled { order: self.order, now };
         self.for_each(charged, |budget, taken| {
-            budget.bucket.advance(now);
-            let latest = match placed {
-                Some(placed) if !rule.known_at_the_end(budget.unit) => placed,
-                _ => {
-                    budget.bucket.place(taken, now);
-                    now
-                }
-            };
-            budget.bucket.settle(seq, taken, prices[budget.unit], latest);
+            let placed = placed.filter(|_| !charged.rule.known_at_the_end(budget.unit));
+            budget.bucket.settle(charged.at, placed, taken, prices[budget.unit], settled);
         });
     }
 
-    /// Whether [`Ledger::settle_untimed`] does for this call: no window of its book slides.
+    /// Whether the call may be settled as of `last`, the last instant that the books know, although
+    /// it ends later. Spares reading the clock.
     #[inline]
-    pub(crate) fn settles_untimed(&self, charged: &Charged) -> bool {
-        !self.books[charged.book.index()].slides
-    }
-
-    /// As [`Ledger::settle`], without knowing the time: after the last instant that the budgets
-    /// know, and before the next.
-    #[inline]
-    pub(crate) fn settle_untimed(&mut self, charged: &Charged, placed: Option<Now>, end: &End) {
-        let &Charged { rule, seq, .. } = charged;
-        let prices = end.prices(rule, &charged.cost);
-        self.for_each(charged, |budget, taken| {
-            let placed = placed.filter(|_| !rule.known_at_the_end(budget.unit));
-            budget.bucket.settle_untimed(seq, taken, prices[budget.unit], placed);
-        });
+    pub(crate) fn settles_untimed(&self, charged: &Charged, last: Now) -> bool {
+        last.utc < self.books[charged.book.index()].calm_until
     }
 
     /// Visits what the call was charged to, and only that: a budget that was made later never
@@ -288,7 +257,7 @@ impl End {
             End::Refused(Verdict::Rejected) => {
                 rule.price(&Cost::input(cost.input_tokens()), &Usage::new(cost.input_tokens(), 0))
             }
-            End::Refused(_) => Amounts { requests: 1, ..Amounts::default() },
+            End::Refused(_) => Amounts::new(1, 0, 0, 0, 0),
         }
     }
 }

@@ -65,13 +65,15 @@ mod quota;
 mod time;
 
 pub use call::{Answer, CallError, Request};
-pub use error::{AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, UnknownModel};
+pub use error::{AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, QueueFull, UnknownModel};
 pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
 pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimitsError, UnknownSnapshot};
 pub use permit::{Permit, Settled};
 pub use provider::{Headers, Verdict};
-pub use quota::{Charge, Cost, InvalidQuota, Limits, Quota, Unit, Usage, Window};
+pub use quota::{
+    Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
+};
 
 #[cfg(all(doctest, feature = "tiktoken", feature = "http"))]
 #[doc = include_str!("../README.md")]

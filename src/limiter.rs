@@ -3,6 +3,7 @@
 mod acquire;
 mod any;
 mod builder;
+mod config;
 mod layout;
 mod names;
 
@@ -14,7 +15,7 @@ use crate::error::{AcquireError, BuildError, UnknownModel};
 use crate::gate::{Eta, Gate};
 use crate::ledger::{BookId, Request, Snapshot};
 use crate::permit::Permit;
-use crate::quota::{Cost, Limits};
+use crate::quota::{Cost, Limits, Priority};
 
 pub use acquire::Acquire;
 pub use any::AcquireAny;
@@ -102,7 +103,7 @@ impl Limiter {
     /// [`AcquireError::ExceedsQuota`]; [`AcquireError::UnknownModel`]. Nothing was taken.
     pub fn try_acquire(&self, model: &str, cost: Cost) -> Result<Permit, AcquireError> {
         let known = self.find(model)?;
-        let charged = known.gate.try_acquire(&Request { book: known.book, cost, within: None })?;
+        let charged = known.gate.try_acquire(&Request::new(known.book, cost))?;
         Ok(Permit::new(known.gate.clone(), charged))
     }
 
@@ -113,7 +114,8 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// Only if no model can ever admit it: the error of the last.
+    /// Only if no model can ever admit it: the error of the last. [`AcquireError::UnknownModel`] if none is
+    /// named.
     ///
     /// # Example: the same prompt to whichever model is free
     ///
@@ -139,7 +141,10 @@ impl Limiter {
             let acquire = self.acquire(&model, cost);
             (model, acquire)
         };
-        AcquireAny::new(models.into_iter().map(candidate).collect())
+        let candidates: Vec<(String, Acquire)> = models.into_iter().map(candidate).collect();
+        let none = || UnknownModel { model: "no model was named".to_owned(), known: self.inner.names.all() };
+        let refused = candidates.is_empty().then(none);
+        AcquireAny::new(candidates, refused.map(AcquireError::UnknownModel))
     }
 
     /// A handle to one model that skips the look-up of its name.
@@ -149,7 +154,8 @@ impl Limiter {
     /// If no limits are configured for it and there is no fallback.
     pub fn model(&self, model: &str) -> Result<Model, UnknownModel> {
         let known = self.find(model)?;
-        Ok(Model { name: known.name.as_str().into(), gate: known.gate.clone(), book: known.book })
+        let request = Request::new(known.book, Cost::default());
+        Ok(Model { name: known.name.as_str().into(), gate: known.gate.clone(), request })
     }
 
     /// When a call that arrived now would start.
@@ -159,7 +165,7 @@ impl Limiter {
     /// If no limits are configured for the model and there is no fallback.
     pub fn eta(&self, model: &str, cost: Cost) -> Result<Eta, UnknownModel> {
         let known = self.find(model)?;
-        Ok(known.gate.eta(&Request { book: known.book, cost, within: None }, None))
+        Ok(known.gate.eta(&Request::new(known.book, cost), None))
     }
 
     /// How many calls wait, over all models.
@@ -175,7 +181,10 @@ impl Limiter {
     /// If the model has no limits of its own (a member of a group shares the group's), or a quota
     /// cannot be kept; then nothing has changed.
     pub fn set_limits(&self, model: &str, limits: &Limits) -> Result<(), SetLimitsError> {
-        let known = self.find(model)?;
+        let found = self.inner.names.find_configured(model);
+        let Some(known) = found.map(|index| &self.inner.models[index]) else {
+            return Err(self.unknown(model).into());
+        };
         self.set_scope(layout::model_scope(&known.name), limits)
     }
 
@@ -186,6 +195,20 @@ impl Limiter {
     /// If there is no such group, or a quota cannot be kept; then nothing has changed.
     pub fn set_group_limits(&self, group: &str, limits: &Limits) -> Result<(), SetLimitsError> {
         self.set_scope(layout::group_scope(group), limits)
+    }
+
+    /// Changes the weight of a tenant in a group: see [`Group::weight`].
+    ///
+    /// # Errors
+    ///
+    /// If there is no such group.
+    pub fn set_weight(&self, group: &str, tenant: &str, weight: u32) -> Result<(), SetLimitsError> {
+        let scope = layout::group_scope(group);
+        let Some((gate, _)) = self.inner.scopes.get(&scope) else {
+            return Err(SetLimitsError::NoSuchScope { scope });
+        };
+        gate.set_weight(tenant, weight);
+        Ok(())
     }
 
     fn set_scope(&self, scope: String, limits: &Limits) -> Result<(), SetLimitsError> {
@@ -231,8 +254,12 @@ impl Limiter {
     fn find(&self, model: &str) -> Result<&Known, UnknownModel> {
         match self.inner.names.find(model) {
             Some(index) => Ok(&self.inner.models[index]),
-            None => Err(UnknownModel { model: model.to_owned(), known: self.inner.names.all() }),
+            None => Err(self.unknown(model)),
         }
+    }
+
+    fn unknown(&self, model: &str) -> UnknownModel {
+        UnknownModel { model: model.to_owned(), known: self.inner.names.all() }
     }
 }
 
@@ -247,7 +274,8 @@ impl fmt::Debug for Limiter {
 pub struct Model {
     name: Arc<str>,
     gate: Arc<Gate>,
-    book: BookId,
+    /// What each of its calls is like, but for the cost.
+    request: Request,
 }
 
 impl Model {
@@ -259,7 +287,19 @@ impl Model {
     /// As [`Limiter::acquire`].
     #[inline]
     pub fn acquire(&self, cost: Cost) -> Acquire {
-        Acquire::new(self.gate.clone(), self.book, cost)
+        Acquire::like(self.gate.clone(), Request { cost, ..self.request })
+    }
+
+    /// The same model for the calls of a tenant: see [`Acquire::tenant`].
+    pub fn tenant(mut self, tenant: &str) -> Model {
+        self.request = self.gate.of_tenant(self.request, tenant);
+        self
+    }
+
+    /// The same model for calls of another priority: see [`Acquire::priority`].
+    pub fn priority(mut self, priority: Priority) -> Model {
+        self.request.priority = priority;
+        self
     }
 
     /// As [`Limiter::try_acquire`].
@@ -269,13 +309,13 @@ impl Model {
     /// As [`Limiter::try_acquire`], but for the model, which is known.
     #[inline]
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit, AcquireError> {
-        let charged = self.gate.try_acquire(&Request { book: self.book, cost, within: None })?;
+        let charged = self.gate.try_acquire(&Request { cost, ..self.request })?;
         Ok(Permit::new(self.gate.clone(), charged))
     }
 
     /// As [`Limiter::eta`].
     pub fn eta(&self, cost: Cost) -> Eta {
-        self.gate.eta(&Request { book: self.book, cost, within: None }, None)
+        self.gate.eta(&Request { cost, ..self.request }, None)
     }
 }
 

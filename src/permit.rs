@@ -2,13 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::gate::Gate;
-use crate::ledger::{Charged, End};
+use crate::ledger::{Charged, End, Placed};
 use crate::provider::{Headers, Verdict, processing_time};
 use crate::quota::{Cost, Usage};
 
@@ -43,18 +42,15 @@ use crate::quota::{Cost, Usage};
 pub struct Permit {
     gate: Arc<Gate>,
     charged: Charged,
-    /// The uptime at which the call was charged at the latest; 0 until the head of its answer is in.
-    placed: AtomicU64,
+    /// Set when the head of the answer is in.
+    placed: OnceLock<Placed>,
     ended: bool,
 }
-
-/// No call is charged at this uptime: it is long before any clock began.
-const BEING_PLACED: u64 = 1;
 
 impl Permit {
     #[inline]
     pub(crate) fn new(gate: Arc<Gate>, charged: Charged) -> Self {
-        Permit { gate, charged, placed: AtomicU64::new(0), ended: false }
+        Permit { gate, charged, placed: OnceLock::new(), ended: false }
     }
 
     /// What is reserved.
@@ -69,12 +65,8 @@ impl Permit {
     /// much earlier. The first head counts; a later call changes nothing.
     pub fn observe<H: Headers + ?Sized>(&self, status: impl Into<u16>, headers: &H) {
         let _status: u16 = status.into();
-        let first = self.placed.compare_exchange(0, BEING_PLACED, Ordering::Relaxed, Ordering::Relaxed);
-        if first.is_ok() {
-            let processing = processing_time(headers).unwrap_or(Duration::ZERO);
-            let placed = self.gate.place(&self.charged, processing);
-            self.placed.store(placed, Ordering::Relaxed);
-        }
+        let processing = || processing_time(headers).unwrap_or(Duration::ZERO);
+        self.placed.get_or_init(|| self.gate.place(&self.charged, processing()));
     }
 
     /// Ends a call whose answer is complete: its true price takes the place of what was reserved.
@@ -109,8 +101,7 @@ impl Permit {
     #[inline]
     fn settle(&mut self, end: &End) {
         self.ended = true;
-        let placed = *self.placed.get_mut();
-        self.gate.settle(&self.charged, (placed > 0).then_some(placed), end);
+        self.gate.settle(&self.charged, self.placed.get(), end);
     }
 }
 

@@ -5,16 +5,22 @@
 mod charge;
 mod config;
 mod cost;
+mod keyed;
 mod limits;
 mod period;
+mod priority;
 mod promise;
 mod unit;
+mod waiting;
 
 pub use charge::Charge;
 pub use cost::{Cost, Usage};
-pub use limits::Limits;
+pub use limits::{Limits, Oversize};
+pub use priority::Priority;
 pub use promise::{InvalidQuota, Quota, Window};
 pub use unit::Unit;
+pub use waiting::Waiting;
 
 pub(crate) use charge::Amounts;
+pub(crate) use keyed::{Table, put, unknown};
 pub(crate) use period::Text;

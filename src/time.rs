@@ -38,7 +38,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// What uptime begins with, so that what was charged before a restart has an uptime, too.
-const ORIGIN: u64 = 400 * 86_400 * 1_000_000_000;
+const ORIGIN: u64 = 600 * 86_400 * 1_000_000_000;
 /// How often UTC is compared with the system's clock.
 const RECHECK: u64 = 1_000_000_000;
 /// How far two clocks may drift apart between two comparisons and still count as one.

@@ -9,6 +9,10 @@ use std::time::Duration;
 use super::Spent;
 use crate::time::{Now, nanos};
 
+/// No call goes on for longer when nothing else is heard of: providers hang up (DeepSeek after 10
+/// minutes, api-docs.deepseek.com/quick_start/rate_limit, read November 2026).
+const SOON: u64 = 600 * 1_000_000_000;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Fixed {
     limit: u64,
@@ -25,8 +29,6 @@ pub(crate) struct Fixed {
     next: u64,
     /// Charges whose answers have no head yet: they count in every window until they have.
     open: u64,
-    /// Charges that ended after the last known instant: they count in the window of the next one.
-    untimed: u64,
     /// What was taken by calls that are not settled.
     unsettled: u64,
 }
@@ -44,7 +46,6 @@ impl Fixed {
             used: 0,
             next: 0,
             open: 0,
-            untimed: 0,
             unsettled: 0,
         };
         fixed.enter(fixed.begun(now));
@@ -73,34 +74,30 @@ impl Fixed {
 
     #[inline]
     pub(super) fn advance(&mut self, now: Now) {
-        // Far from either end of the window: most calls.
-        if now.utc >= self.until.saturating_sub(self.period)
-            && now.utc.saturating_add(2 * self.guard) < self.until
-        {
-            self.untimed = 0;
-        } else {
-            self.advance_at_the_edge(now);
+        // Inside the window: most calls.
+        if now.utc < self.until.saturating_sub(self.period) || now.utc >= self.until {
+            self.advance_over_the_edge(now);
         }
     }
 
     #[cold]
-    fn advance_at_the_edge(&mut self, now: Now) {
-        let untimed = std::mem::take(&mut self.untimed);
+    fn advance_over_the_edge(&mut self, now: Now) {
         let begun = self.begun(now);
-        if begun == self.window {
-            if self.last_touched(now) > self.window {
-                self.next = self.next.saturating_add(untimed);
-            }
-        } else if begun > self.window {
+        if begun > self.window {
             let carried = if begun == self.window + 1 { self.next } else { 0 };
-            self.used = carried.saturating_add(self.open).saturating_add(untimed);
+            self.used = carried.saturating_add(self.open);
             self.next = 0;
             self.enter(begun);
-        } else if begun + 1 < self.window {
+        } else if begun.saturating_add(1) < self.window {
             // The wall clock was set back far: what was used stays used. Where it was set back a
             // little, the books wait until it has caught up.
             self.enter(begun);
         }
+    }
+
+    /// The instant of UTC until which a call that ends soon after ends in the current window.
+    pub(super) fn goes_on_until(&self) -> u64 {
+        self.until.saturating_sub(SOON)
     }
 
     #[inline]
@@ -128,12 +125,9 @@ impl Fixed {
         }
     }
 
-    pub(super) fn soonest(&self, amount: u64, now: Now) -> u64 {
-        let best = self.limit.saturating_sub(self.used.saturating_sub(self.unsettled));
-        match amount.saturating_sub(best).div_ceil(self.limit.max(1)) {
-            0 => now.uptime,
-            windows => self.boundary(windows, now),
-        }
+    pub(super) fn forget_unsettled(&mut self) {
+        self.used = self.used.saturating_sub(self.unsettled);
+        (self.next, self.open, self.unsettled) = (0, 0, 0);
     }
 
     /// The uptime at which the window `ahead` of the current one begins.
@@ -142,6 +136,7 @@ impl Fixed {
         now.uptime.saturating_add(begin.saturating_sub(now.utc))
     }
 
+    #[inline]
     pub(super) fn place(&mut self, amount: u64, latest: Now) {
         self.open -= amount;
         let last = self.last_touched(latest);
@@ -152,7 +147,12 @@ impl Fixed {
         }
     }
 
-    pub(super) fn settle(&mut self, taken: u64, price: u64, latest: Now) {
+    #[inline]
+    pub(super) fn settle(&mut self, placed: Option<Now>, taken: u64, price: u64, now: Now) {
+        let latest = placed.unwrap_or(now);
+        if placed.is_none() {
+            self.place(taken, now);
+        }
         self.unsettled -= taken;
         let last = self.last_touched(latest);
         let spills = last > self.window;
@@ -167,22 +167,15 @@ impl Fixed {
         }
     }
 
-    /// As [`Fixed::settle`], for an open charge that ends between the last `advance` and the next.
-    #[inline]
-    pub(super) fn settle_untimed(&mut self, taken: u64, price: u64) {
-        self.unsettled -= taken;
-        self.open -= taken;
-        self.used = self.used.saturating_sub(taken).saturating_add(price);
-        self.untimed = self.untimed.saturating_add(price);
-    }
-
     pub(super) fn remaining(&self) -> i64 {
         let left = i128::from(self.limit) - i128::from(self.used);
         left.max(i128::from(i64::MIN)) as i64
     }
 
     pub(super) fn spent(&self, now: Now) -> Spent {
-        Spent { charges: vec![(now.utc, self.used)] }
+        // Only what may count in the next window, too, is dated now.
+        let spills = self.next.saturating_add(self.open).min(self.used);
+        Spent { charges: vec![(self.begin_of(self.window), self.used - spills), (now.utc, spills)] }
     }
 
     pub(super) fn take_up(&mut self, amount: u64, then: Now) {
@@ -202,7 +195,12 @@ impl Fixed {
     }
 
     /// The last window in which a charge made at `latest` may have been counted.
+    #[inline]
     fn last_touched(&self, latest: Now) -> u64 {
-        (latest.utc + self.guard).saturating_sub(self.offset) / self.period
+        let end = self.until.saturating_sub(2 * self.guard);
+        if latest.utc < end && latest.utc >= end.saturating_sub(self.period) {
+            return self.window; // Nearly always, and a division is dear.
+        }
+        latest.utc.saturating_add(self.guard).saturating_sub(self.offset) / self.period
     }
 }

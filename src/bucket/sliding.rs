@@ -10,6 +10,8 @@ use super::Spent;
 use crate::time::{Now, nanos};
 
 const SLOTS: u64 = 1_024;
+/// No sum of charges is larger: leaves room to add to it.
+const MOST: u64 = 1 << 62;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sliding {
@@ -20,6 +22,8 @@ pub(crate) struct Sliding {
     width: u64,
     /// Oldest first, by number.
     slots: VecDeque<Slot>,
+    /// The newest charge that has left: its slot's number may be used again by a late one.
+    left: u64,
     /// The sum of the slots.
     placed: u64,
     /// Charges whose answers have no head yet: they do not age.
@@ -45,6 +49,7 @@ impl Sliding {
             guard: nanos(guard),
             width: (period + period / 2).div_ceil(SLOTS - 2),
             slots: VecDeque::new(),
+            left: 0,
             placed: 0,
             open: 0,
             unsettled: 0,
@@ -66,6 +71,7 @@ impl Sliding {
             && self.leaves(oldest) <= now.uptime
         {
             self.placed -= oldest.amount;
+            self.left = oldest.newest;
             self.slots.pop_front();
         }
     }
@@ -82,10 +88,10 @@ impl Sliding {
     }
 
     pub(super) fn start(&self, amount: u64, now: Now) -> Option<u64> {
-        let mut missing = self.used().saturating_add(amount).saturating_sub(self.limit);
-        if missing == 0 {
+        if self.can_pay(amount) {
             return Some(now.uptime);
         }
+        let mut missing = self.used().saturating_add(amount).saturating_sub(self.limit);
         for slot in &self.slots {
             missing = missing.saturating_sub(slot.amount);
             if missing == 0 {
@@ -95,22 +101,15 @@ impl Sliding {
         None
     }
 
-    pub(super) fn soonest(&self, amount: u64, now: Now) -> u64 {
-        let best = self.limit.saturating_sub(self.used().saturating_sub(self.unsettled));
-        let missing = amount.saturating_sub(best);
-        if missing == 0 {
-            return now.uptime;
+    /// What was placed and is not settled comes off where it would stay longest.
+    pub(super) fn forget_unsettled(&mut self) {
+        let mut back = std::mem::take(&mut self.unsettled) - std::mem::take(&mut self.open);
+        for slot in self.slots.iter_mut().rev() {
+            let off = slot.amount.min(back);
+            slot.amount -= off;
+            self.placed -= off;
+            back -= off;
         }
-        let mut freed = 0;
-        for slot in &self.slots {
-            freed += slot.amount;
-            if freed >= missing {
-                return self.leaves(slot);
-            }
-        }
-        // The rest waits for charges that are still to be made: a period for each full limit.
-        let periods = (missing - freed).div_ceil(self.limit.max(1));
-        now.uptime.saturating_add(periods.saturating_mul(self.period))
     }
 
     pub(super) fn place(&mut self, amount: u64, latest: Now) {
@@ -118,11 +117,18 @@ impl Sliding {
         self.add(amount, latest.uptime);
     }
 
-    pub(super) fn settle(&mut self, taken: u64, price: u64, latest: Now) {
+    pub(super) fn settle(&mut self, placed: Option<Now>, taken: u64, price: u64, now: Now) {
+        let latest = placed.unwrap_or(now);
+        if placed.is_none() {
+            self.place(taken, now);
+        }
         self.unsettled -= taken;
         if price > taken {
-            self.add(price - taken, latest.uptime);
-        } else if let Ok(found) = self.find(latest.uptime) {
+            // When the excess was charged nobody knows.
+            self.add(price - taken, now.uptime);
+        } else if latest.uptime > self.left
+            && let Ok(found) = self.find(latest.uptime)
+        {
             let less = (taken - price).min(self.slots[found].amount);
             self.slots[found].amount -= less;
             self.placed -= less;
@@ -163,7 +169,7 @@ impl Sliding {
     }
 
     fn add(&mut self, amount: u64, uptime: u64) {
-        let amount = amount.min(u64::MAX - self.placed);
+        let amount = amount.min(MOST - self.placed.min(MOST));
         match self.find(uptime) {
             Ok(found) => {
                 let slot = &mut self.slots[found];

@@ -1,10 +1,10 @@
 //! Which budgets there are, and which of them a call is charged to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Ledger;
 use crate::bucket::Bucket;
-use crate::quota::{Charge, Limits, Quota, Unit, Window};
+use crate::quota::{Charge, Limits, Oversize, Quota, Unit, Waiting};
 use crate::time::Now;
 
 /// Names a book of one ledger.
@@ -34,24 +34,30 @@ pub(super) struct Budget {
 pub(super) struct Book {
     pub(super) model: String,
     pub(super) rule: Charge,
+    pub(super) oversize: Oversize,
     pub(super) scopes: Vec<usize>,
-    /// One of its budgets is a sliding window.
-    pub(super) slides: bool,
+    /// The scope of the tenant's own quotas, where it has some.
+    pub(super) own: Option<usize>,
+    /// The instant of UTC until which its calls may be settled without knowing the time.
+    pub(super) calm_until: u64,
 }
 
-/// Scopes by name, with their limits; and books: the model, and the scopes that its calls are
-/// charged to, the one that says the charge rule first.
+/// Scopes by name, with their limits; and books: the model, the scopes that its calls are
+/// charged to, the one that says the charge rule first, and the tenant's own among them.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) scopes: Vec<(String, Limits)>,
-    pub(crate) books: Vec<(String, Vec<usize>)>,
+    pub(crate) books: Vec<(String, Vec<usize>, Option<usize>)>,
     /// The book of a tenant, by the model's.
     pub(crate) tenants: HashMap<BookId, HashMap<String, BookId>>,
+    /// The weights of tenants that are not 1.
+    pub(crate) weights: BTreeMap<String, u32>,
+    pub(crate) waiting: Waiting,
 }
 
 impl BookId {
     #[inline]
-    pub(crate) fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -62,8 +68,12 @@ impl Layout {
         self.scopes.len() - 1
     }
 
-    pub(crate) fn book(&mut self, model: &str, scopes: Vec<usize>) -> BookId {
-        self.books.push((model.to_owned(), scopes));
+    pub(crate) fn scopes_of(&self, book: BookId) -> Vec<usize> {
+        self.books[book.index()].1.clone()
+    }
+
+    pub(crate) fn book(&mut self, model: &str, scopes: Vec<usize>, own: Option<usize>) -> BookId {
+        self.books.push((model.to_owned(), scopes, own));
         BookId(u32::try_from(self.books.len() - 1).expect("fewer models than 2^32"))
     }
 }
@@ -86,44 +96,46 @@ impl Budget {
         Budget { born, capacity: quota.capacity(), quota: *quota, ..self }
     }
 
-    /// How well a changed quota continues this one: the same law, or at least the same period.
-    fn continues(&self, quota: &Quota) -> Option<bool> {
-        let same = self.unit == quota.unit() && self.quota.window().period() == quota.window().period();
-        let kinds = [self.quota.window(), quota.window()].map(|window| std::mem::discriminant(&window));
-        same.then(|| kinds[0] == kinds[1])
+    /// Whether a call that is larger than this budget may go when it is full.
+    pub(super) fn drains(&self, oversize: Oversize) -> bool {
+        oversize == Oversize::DrainAndGo && self.capacity > 0 && self.unit != Unit::InFlight
     }
+}
+
+/// Which of the `old` a quota continues: the one of the same law and period, or else of the same
+/// period.
+pub(super) fn continued<B>(old: &[B], quota_of: impl Fn(&B) -> &Quota, quota: &Quota) -> Option<usize> {
+    let kind = |quota: &Quota| std::mem::discriminant(&quota.window());
+    let same = |old: &Quota| old.unit() == quota.unit() && old.window().period() == quota.window().period();
+    let position = |fits: &dyn Fn(&Quota) -> bool| old.iter().position(|old| fits(quota_of(old)));
+    position(&|old| same(old) && kind(old) == kind(quota)).or_else(|| position(&same))
 }
 
 impl Ledger {
     pub(crate) fn new(layout: Layout, now: Now) -> Self {
-        let rules: Vec<Charge> = layout.scopes.iter().map(|(_, limits)| limits.charge_rule()).collect();
+        let rule_of = |(_, limits): &(String, Limits)| (limits.charge_rule(), limits.oversize_rule());
+        let rules: Vec<(Charge, Oversize)> = layout.scopes.iter().map(rule_of).collect();
         let open = |(name, limits): (String, Limits)| {
             let budgets = limits.quotas().iter().map(|quota| Budget::new(quota, 0, now)).collect();
             Scope { name, budgets }
         };
-        let book = |(model, scopes): (String, Vec<usize>)| {
-            let rule = scopes.first().map_or(Charge::default(), |&scope| rules[scope]);
-            Book { model, rule, scopes, slides: false }
+        let book = |(model, scopes, own): (String, Vec<usize>, Option<usize>)| {
+            let (rule, oversize) = scopes.first().map(|&scope| rules[scope]).unwrap_or_default();
+            Book { model, rule, oversize, scopes, own, calm_until: 0 }
         };
-        let mut ledger = Ledger {
+        Ledger {
             scopes: layout.scopes.into_iter().map(open).collect(),
             books: layout.books.into_iter().map(book).collect(),
             seq: 0,
-        };
-        ledger.look_for_sliding();
-        ledger
-    }
-
-    fn look_for_sliding(&mut self) {
-        let slides = |budget: &Budget| matches!(budget.quota.window(), Window::Sliding { .. });
-        for book in &mut self.books {
-            book.slides = book.scopes.iter().any(|&scope| self.scopes[scope].budgets.iter().any(slides));
+            order: 0,
         }
     }
 
-    /// How many books there are.
-    pub(crate) fn books(&self) -> usize {
-        self.books.len()
+    #[cold]
+    pub(super) fn look_how_calm(&mut self, book: BookId) {
+        let book = &mut self.books[book.index()];
+        let budgets = book.scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        book.calm_until = budgets.map(|budget| budget.bucket.calm_until()).min().unwrap_or(u64::MAX);
     }
 
     pub(crate) fn model(&self, book: BookId) -> &str {
@@ -134,18 +146,18 @@ impl Ledger {
     /// was used of them; calls that are out settle against them as before. The charge rule stays.
     pub(crate) fn set_limits(&mut self, scope: usize, limits: &Limits, now: Now) {
         let mut old = std::mem::take(&mut self.scopes[scope].budgets);
-        let budgets = limits.quotas().iter().map(|quota| {
-            let fits = |same_law: bool| old.iter().position(|b| b.continues(quota) == Some(same_law));
-            match fits(true).or_else(|| fits(false)) {
+        let budgets =
+            limits.quotas().iter().map(|quota| match continued(&old, |budget| &budget.quota, quota) {
                 Some(found) => old.remove(found).follow(quota, self.seq, now),
                 None => Budget::new(quota, self.seq, now),
-            }
-        });
+            });
         self.scopes[scope].budgets = budgets.collect();
-        for book in self.books.iter_mut().filter(|book| book.scopes.first() == Some(&scope)) {
-            book.rule = limits.charge_rule();
+        for book in self.books.iter_mut().filter(|book| book.scopes.contains(&scope)) {
+            book.calm_until = 0;
         }
-        self.look_for_sliding();
+        for book in self.books.iter_mut().filter(|book| book.scopes.first() == Some(&scope)) {
+            (book.rule, book.oversize) = (limits.charge_rule(), limits.oversize_rule());
+        }
     }
 
     pub(super) fn scope_named(&self) -> HashMap<&str, usize> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+use super::books::continued;
 use crate::bucket::Spent;
 use crate::quota::Quota;
 use crate::time::Now;
@@ -21,9 +22,9 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScopeSnapshot {
-    /// `model gpt-4o-mini`, `group openai`, `tenant alice of gpt-4o-mini`.
+    /// `model gpt-4o-mini`, `group openai`, `tenant alice of group openai`.
     pub name: String,
-    /// In the order in which the quotas were given.
+    /// One for each quota.
     pub budgets: Vec<BudgetSnapshot>,
 }
 
@@ -71,11 +72,7 @@ impl Ledger {
         let mut left: Vec<&BudgetSnapshot> = past.budgets.iter().collect();
         for budget in &mut self.scopes[scope].budgets {
             budget.bucket.advance(now);
-            let same = |old: &&BudgetSnapshot| {
-                let windows = [old.quota.window(), budget.quota.window()];
-                old.quota.unit() == budget.unit && windows[0].period() == windows[1].period()
-            };
-            if let Some(found) = left.iter().position(same) {
+            if let Some(found) = continued(&left, |old| &old.quota, &budget.quota) {
                 budget.bucket.take_up(&left.remove(found).spent, now);
             }
         }

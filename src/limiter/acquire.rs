@@ -9,7 +9,7 @@ use crate::gate::{Eta, Gate};
 use crate::ledger::{BookId, Request};
 use crate::permit::Permit;
 use crate::queue::Key;
-use crate::quota::Cost;
+use crate::quota::{Cost, Priority};
 
 /// Waits for leave to make one call; made by [`Limiter::acquire`](crate::Limiter::acquire).
 ///
@@ -29,12 +29,16 @@ pub struct Acquire {
 impl Acquire {
     #[inline]
     pub(super) fn new(gate: Arc<Gate>, book: BookId, cost: Cost) -> Self {
-        let request = Request { book, cost, within: None };
+        Acquire::like(gate, Request::new(book, cost))
+    }
+
+    #[inline]
+    pub(super) fn like(gate: Arc<Gate>, request: Request) -> Self {
         Acquire { gate: Some(gate), request, place: None, unknown: None }
     }
 
     pub(super) fn unknown(model: UnknownModel) -> Self {
-        let request = Request { book: BookId::default(), cost: Cost::default(), within: None };
+        let request = Request::new(BookId::default(), Cost::default());
         Acquire { gate: None, request, place: None, unknown: Some(Box::new(model)) }
     }
 
@@ -61,10 +65,18 @@ impl Acquire {
         self
     }
 
-    /// Charges the call to this tenant's quotas, too, where it has some.
+    /// How urgent it is beside others that wait.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.request.priority = priority;
+        self
+    }
+
+    /// Whose call it is. Tenants whose calls wait share the budget by their weights, whatever the number
+    /// and size of their calls; each is served first come first served. The call is charged to the
+    /// tenant's own quotas, too, where it has some.
     pub fn tenant(mut self, tenant: &str) -> Self {
         if let Some(gate) = &self.gate {
-            self.request.book = gate.book_of(self.request.book, tenant);
+            self.request = gate.of_tenant(self.request, tenant);
         }
         self
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Acquire;
 use crate::error::AcquireError;
 use crate::permit::Permit;
+use crate::quota::Priority;
 
 /// Waits for whichever model admits a call first; made by
 /// [`Limiter::acquire_any`](crate::Limiter::acquire_any).
@@ -20,13 +21,18 @@ pub struct AcquireAny {
 }
 
 impl AcquireAny {
-    pub(super) fn new(waiting: Vec<(String, Acquire)>) -> Self {
-        AcquireAny { waiting, refused: None }
+    pub(super) fn new(waiting: Vec<(String, Acquire)>, refused: Option<AcquireError>) -> Self {
+        AcquireAny { waiting, refused }
     }
 
     /// As [`Acquire::within`], for every model.
     pub fn within(self, wait: Duration) -> Self {
         self.each(|acquire| acquire.within(wait))
+    }
+
+    /// As [`Acquire::priority`], for every model.
+    pub fn priority(self, priority: Priority) -> Self {
+        self.each(|acquire| acquire.priority(priority))
     }
 
     /// As [`Acquire::tenant`], for every model.
@@ -63,6 +69,6 @@ impl Future for AcquireAny {
         if !self.waiting.is_empty() {
             return Poll::Pending;
         }
-        Poll::Ready(Err(self.refused.take().expect("polled after it was done, or given no model")))
+        Poll::Ready(Err(self.refused.take().expect("polled after it was done")))
     }
 }

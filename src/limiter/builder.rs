@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Limiter;
 use crate::error::BuildError;
-use crate::quota::Limits;
+use crate::quota::{Limits, Waiting};
 
 /// Puts a [`Limiter`] together; reads from and writes to any serde format.
 ///
@@ -49,14 +49,14 @@ use crate::quota::Limits;
 /// let limiter = builder.build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Builder {
     pub(super) models: BTreeMap<String, Limits>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) aliases: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) fallback: Option<String>,
+    pub(super) waiting: Waiting,
 }
 
 impl Builder {
@@ -88,6 +88,12 @@ impl Builder {
         self
     }
 
+    /// Sets how calls wait, in each group.
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
     /// Makes the limiter. Every budget starts full; see [`Limiter::restore`].
     ///
     /// # Errors
@@ -102,13 +108,13 @@ impl Builder {
 
 /// Models that share quotas. All of its budgets are under one lock, and a call is charged to the
 /// group's, its model's and its tenant's in one step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Group {
     pub(super) limits: Limits,
     pub(super) members: Vec<String>,
     pub(super) models: BTreeMap<String, Limits>,
     pub(super) tenants: BTreeMap<String, Limits>,
+    pub(super) weights: BTreeMap<String, u32>,
 }
 
 impl Group {
@@ -134,6 +140,13 @@ impl Group {
     /// group. Calls name it with [`Acquire::tenant`](crate::Acquire::tenant).
     pub fn tenant(mut self, name: impl Into<String>, limits: Limits) -> Self {
         self.tenants.insert(name.into(), limits);
+        self
+    }
+
+    /// Gives a tenant `weight` parts of the budget where others have one, while both have calls that wait.
+    /// 0 counts as 1.
+    pub fn weight(mut self, tenant: impl Into<String>, weight: u32) -> Self {
+        self.weights.insert(tenant.into(), weight);
         self
     }
 }

@@ -8,7 +8,7 @@ use super::{Builder, Group, Inner, Known, Limiter};
 use crate::error::BuildError;
 use crate::gate::Gate;
 use crate::ledger::{BookId, Layout};
-use crate::quota::Limits;
+use crate::quota::{Limits, Waiting};
 
 pub(super) fn model_scope(name: &str) -> String {
     format!("model {name}")
@@ -23,7 +23,6 @@ fn tenant_scope(name: &str, group: &str) -> String {
 }
 
 /// What one gate is made of.
-#[derive(Default)]
 struct Draft {
     layout: Layout,
     models: Vec<(String, BookId)>,
@@ -32,13 +31,13 @@ struct Draft {
 pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
     let mut drafts = Vec::new();
     for (name, limits) in builder.models {
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(builder.waiting);
         let scope = draft.scope(model_scope(&name), limits)?;
         draft.model(&name, vec![scope]);
         drafts.push(draft);
     }
     for (name, group) in builder.groups {
-        drafts.push(Draft::of_group(&name, group)?);
+        drafts.push(Draft::of_group(&name, group, builder.waiting)?);
     }
 
     let (mut models, mut gates, mut scopes) = (Vec::new(), Vec::new(), HashMap::new());
@@ -71,8 +70,13 @@ fn index_of(name: &str, model: &str, of: &[String]) -> Result<usize, BuildError>
 }
 
 impl Draft {
-    fn of_group(name: &str, group: Group) -> Result<Draft, BuildError> {
-        let mut draft = Draft::default();
+    fn new(waiting: Waiting) -> Draft {
+        Draft { layout: Layout { waiting, ..Layout::default() }, models: Vec::new() }
+    }
+
+    fn of_group(name: &str, group: Group, waiting: Waiting) -> Result<Draft, BuildError> {
+        let mut draft = Draft::new(waiting);
+        draft.layout.weights = group.weights;
         let shared = draft.scope(group_scope(name), group.limits)?;
         for member in group.members {
             draft.model(&member, vec![shared]);
@@ -84,9 +88,9 @@ impl Draft {
         for (tenant, limits) in group.tenants {
             let own = draft.scope(tenant_scope(&tenant, name), limits)?;
             for (model, book) in draft.models.clone() {
-                let mut scopes = draft.layout.books[book.index()].1.clone();
+                let mut scopes = draft.layout.scopes_of(book);
                 scopes.push(own);
-                let of_tenant = draft.layout.book(&model, scopes);
+                let of_tenant = draft.layout.book(&model, scopes, Some(own));
                 draft.layout.tenants.entry(book).or_default().insert(tenant.clone(), of_tenant);
             }
         }
@@ -101,7 +105,7 @@ impl Draft {
     }
 
     fn model(&mut self, name: &str, scopes: Vec<usize>) {
-        let book = self.layout.book(name, scopes);
+        let book = self.layout.book(name, scopes, None);
         self.models.push((name.to_owned(), book));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::error::BuildError;
 
-/// Exact names first, then the longest pattern, then the name without its date, then the fallback.
+/// Exact names first, then the name without its date, then the longest pattern, then the fallback.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     exact: HashMap<String, usize>,
@@ -44,13 +44,14 @@ impl Names {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<usize> {
-        let dated = || without_date(name).and_then(|name| self.look_up(name));
-        self.look_up(name).or_else(dated).or(self.fallback)
+        self.find_configured(name).or(self.fallback)
     }
 
-    fn look_up(&self, name: &str) -> Option<usize> {
+    /// As `find`, without the fallback.
+    pub(super) fn find_configured(&self, name: &str) -> Option<usize> {
+        let exact = |name: &str| self.exact.get(name).copied();
         let by_prefix = || self.prefixes.iter().find(|(prefix, _)| name.starts_with(prefix)).map(|it| it.1);
-        self.exact.get(name).copied().or_else(by_prefix)
+        exact(name).or_else(|| exact(without_date(name)?)).or_else(by_prefix)
     }
 
     pub(super) fn all(&self) -> Vec<String> {
@@ -95,10 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_name_goes_before_a_pattern_and_a_pattern_before_a_date() {
+    fn an_exact_name_goes_before_a_date_and_a_date_before_a_pattern() {
         assert_eq!(names().find("gpt-4o-mini"), Some(0));
         assert_eq!(names().find("gpt-4o-audio"), Some(1));
-        assert_eq!(names().find("gpt-4o-mini-2024-07-18"), Some(1));
+        assert_eq!(names().find("gpt-4o-mini-2024-07-18"), Some(0));
         assert_eq!(names().find("o3"), None);
     }
 

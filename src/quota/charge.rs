@@ -25,12 +25,19 @@ pub enum Charge {
 
 /// How much of each unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amounts {
-    pub(crate) requests: u64,
-    pub(crate) tokens: u64,
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-    pub(crate) in_flight: u64,
+pub(crate) struct Amounts([u64; Unit::COUNT]);
+
+impl Amounts {
+    #[inline]
+    pub(crate) fn new(
+        requests: u64,
+        tokens: u64,
+        input_tokens: u64,
+        output_tokens: u64,
+        in_flight: u64,
+    ) -> Self {
+        Amounts([requests, tokens, input_tokens, output_tokens, in_flight])
+    }
 }
 
 impl std::ops::Index<Unit> for Amounts {
@@ -38,13 +45,7 @@ impl std::ops::Index<Unit> for Amounts {
 
     #[inline]
     fn index(&self, unit: Unit) -> &u64 {
-        match unit {
-            Unit::Requests => &self.requests,
-            Unit::Tokens => &self.tokens,
-            Unit::InputTokens => &self.input_tokens,
-            Unit::OutputTokens => &self.output_tokens,
-            Unit::InFlight => &self.in_flight,
-        }
+        &self.0[unit as usize]
     }
 }
 
@@ -53,13 +54,7 @@ impl Charge {
     #[inline]
     pub(crate) fn reserve(self, cost: &Cost) -> Amounts {
         let tokens = if self == Charge::InputOnly { cost.input_tokens() } else { cost.tokens() };
-        Amounts {
-            requests: 1,
-            tokens,
-            input_tokens: cost.input_tokens(),
-            output_tokens: cost.max_output_tokens(),
-            in_flight: 1,
-        }
+        Amounts::new(1, tokens, cost.input_tokens(), cost.max_output_tokens(), 1)
     }
 
     /// What a call has cost once its usage is known. A slot in flight is no price.
@@ -70,19 +65,16 @@ impl Charge {
             Charge::InputPlusMaxOutput => cost.max_output_tokens(),
         };
         let of_tokens = if self == Charge::InputOnly { 0 } else { output };
-        Amounts {
-            requests: 1,
-            tokens: usage.input_tokens().saturating_add(of_tokens),
-            input_tokens: usage.input_tokens(),
-            output_tokens: output,
-            in_flight: 0,
-        }
+        let tokens = usage.input_tokens().saturating_add(of_tokens);
+        Amounts::new(1, tokens, usage.input_tokens(), output, 0)
     }
 
-    /// The least that `calls` calls, expected to cost `cost` together, take for good.
-    pub(crate) fn least(self, calls: u64, cost: &Cost) -> Amounts {
-        let used = Usage::new(cost.input_tokens(), 0);
-        Amounts { requests: calls, ..self.price(cost, &used) }
+    /// The least that a call, expected to cost `cost`, can be known to cost in the end.
+    pub(crate) fn least(self, cost: &Cost) -> Cost {
+        match self {
+            Charge::InputPlusMaxOutput => *cost,
+            Charge::Usage | Charge::InputOnly => Cost::input(cost.input_tokens()),
+        }
     }
 
     /// Whether the provider can only know the price of `unit` when the answer is complete, and so

@@ -8,8 +8,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::keyed::{put, unknown, value};
 use super::promise::{DAY, MINUTE};
-use super::{Charge, Limits, Quota, Text, Unit, Window};
+use super::{Charge, Limits, Oversize, Quota, Text, Unit, Window};
 
 /// A quota as far as it was written down: the key may imply the unit and the period.
 #[derive(Default)]
@@ -39,9 +40,15 @@ impl Draft {
         let unit = self.unit.ok_or("unit: missing")?;
         let limit = self.limit.ok_or("limit: missing")?;
         let quota = if unit == Unit::InFlight {
-            let over_time = [self.period.is_some(), self.window.is_some(), self.burst.is_some()];
-            if over_time.contains(&true) || self.resets_at.is_some() {
-                return Err("unit: calls in flight have a limit and nothing else".to_owned());
+            let given = [
+                ("period", self.period.is_some()),
+                ("window", self.window.is_some()),
+                ("burst", self.burst.is_some()),
+                ("resets_at", self.resets_at.is_some()),
+                ("guard", self.guard.is_some()),
+            ];
+            if let Some((key, _)) = given.iter().find(|(_, given)| *given) {
+                return Err(format!("{key}: calls in flight have a limit and nothing else"));
             }
             Quota::concurrency(limit)
         } else {
@@ -65,28 +72,6 @@ impl Draft {
         quota.validate().map_err(|error| error.to_string())?;
         Ok(quota)
     }
-}
-
-/// Reads the value of `key`; an error says which key it was.
-fn value<'de, T: Deserialize<'de>, M: MapAccess<'de>>(map: &mut M, key: &str) -> Result<T, M::Error> {
-    map.next_value().map_err(|error| M::Error::custom(format_args!("{key}: {error}")))
-}
-
-/// Stores the value of `key`, once.
-fn put<'de, T: Deserialize<'de>, M: MapAccess<'de>>(
-    slot: &mut Option<T>,
-    map: &mut M,
-    key: &str,
-) -> Result<(), M::Error> {
-    if slot.is_some() {
-        return Err(M::Error::custom(format_args!("{key}: given twice")));
-    }
-    *slot = Some(value(map, key)?);
-    Ok(())
-}
-
-fn unknown<E: Error>(key: &str, known: &[&str]) -> E {
-    E::custom(format_args!("{key}: unknown key, expected one of {}", known.join(", ")))
 }
 
 impl<'de> Deserialize<'de> for Draft {
@@ -158,7 +143,7 @@ impl Serialize for Quota {
                 fields.serialize_field("window", &Kind::Sliding)?;
                 fields.serialize_field("period", &Text(period))?;
             }
-            Window::Held => {}
+            Window::Held => return fields.end(),
         }
         fields.serialize_field("guard", &Text(self.jitter_guard()))?;
         fields.end()
@@ -174,7 +159,7 @@ impl<'de> Deserialize<'de> for Limits {
             type Value = Limits;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge")
+                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge, oversize")
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Limits, M::Error> {
@@ -186,6 +171,7 @@ impl<'de> Deserialize<'de> for Limits {
                     }
                     match key.as_str() {
                         "charge" => limits.charge = value::<Charge, _>(&mut map, &key)?,
+                        "oversize" => limits.oversize = value::<Oversize, _>(&mut map, &key)?,
                         "quotas" => limits.quotas.extend(value::<Vec<Quota>, _>(&mut map, &key)?),
                         _ => limits.quotas.push(short_form(&mut map, &key)?),
                     }
@@ -199,7 +185,8 @@ impl<'de> Deserialize<'de> for Limits {
     }
 }
 
-const LIMITS_KEYS: &[&str] = &["rpm", "rpd", "tpm", "tpd", "itpm", "otpm", "concurrency", "quotas", "charge"];
+const LIMITS_KEYS: &[&str] =
+    &["rpm", "rpd", "tpm", "tpd", "itpm", "otpm", "concurrency", "quotas", "charge", "oversize"];
 
 /// `rpm = 60`, or `rpm = { limit = 60, window = "sliding" }`: the key implies unit and period.
 fn short_form<'de, M: MapAccess<'de>>(map: &mut M, key: &str) -> Result<Quota, M::Error> {
@@ -224,8 +211,9 @@ fn short_form<'de, M: MapAccess<'de>>(map: &mut M, key: &str) -> Result<Quota, M
 
 impl Serialize for Limits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Limits", 2)?;
+        let mut fields = serializer.serialize_struct("Limits", 3)?;
         fields.serialize_field("charge", &self.charge)?;
+        fields.serialize_field("oversize", &self.oversize)?;
         fields.serialize_field("quotas", &self.quotas)?;
         fields.end()
     }

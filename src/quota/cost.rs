@@ -47,18 +47,9 @@ impl Cost {
         self.input_tokens.saturating_add(self.max_output_tokens)
     }
 
-    pub(crate) fn plus(self, other: Cost) -> Cost {
-        Cost {
-            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
-            max_output_tokens: self.max_output_tokens.saturating_add(other.max_output_tokens),
-        }
-    }
-
-    pub(crate) fn minus(self, other: Cost) -> Cost {
-        Cost {
-            input_tokens: self.input_tokens.saturating_sub(other.input_tokens),
-            max_output_tokens: self.max_output_tokens.saturating_sub(other.max_output_tokens),
-        }
+    /// Whether it is no more than `other` of anything.
+    pub(crate) fn is_at_most(self, other: Cost) -> bool {
+        self.input_tokens <= other.input_tokens && self.max_output_tokens <= other.max_output_tokens
     }
 }
 

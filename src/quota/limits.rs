@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::promise::{DAY, MINUTE};
 use super::{Charge, InvalidQuota, Quota, Unit};
 
@@ -33,6 +35,19 @@ use super::{Charge, InvalidQuota, Quota, Unit};
 pub struct Limits {
     pub(super) quotas: Vec<Quota>,
     pub(super) charge: Charge,
+    pub(super) oversize: Oversize,
+}
+
+/// What becomes of a call that is larger than a quota's capacity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Oversize {
+    /// It is refused at once, with [`AcquireError::ExceedsQuota`](crate::AcquireError::ExceedsQuota).
+    #[default]
+    Refuse,
+    /// It waits until that budget is full, goes, and leaves the rest of its cost as debt. Only
+    /// for providers that let such a call pass.
+    DrainAndGo,
 }
 
 impl Limits {
@@ -88,6 +103,12 @@ impl Limits {
         self
     }
 
+    /// What becomes of a call that is larger than a quota. The default is to refuse it.
+    pub fn oversize(mut self, oversize: Oversize) -> Self {
+        self.oversize = oversize;
+        self
+    }
+
     /// Every quota, in the order in which they were given.
     pub fn quotas(&self) -> &[Quota] {
         &self.quotas
@@ -96,6 +117,11 @@ impl Limits {
     /// What the provider charges for a call.
     pub fn charge_rule(&self) -> Charge {
         self.charge
+    }
+
+    /// What becomes of a call that is larger than a quota.
+    pub fn oversize_rule(&self) -> Oversize {
+        self.oversize
     }
 
     /// Says which quota could not be kept, if any.

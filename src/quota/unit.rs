@@ -21,6 +21,8 @@ pub enum Unit {
 }
 
 impl Unit {
+    pub(crate) const COUNT: usize = 5;
+
     /// The unit as a word for a person: `requests`, `input tokens`, `calls in flight`.
     pub fn noun(self) -> &'static str {
         match self {

@@ -1,0 +1,137 @@
+//! Granting what is due.
+
+use super::{Grant, Head, Key, LAPSE, Ledger, Now, Queue, Request, Standing, nanos};
+use crate::ledger::{Charged, Refused};
+use crate::quota::Cost;
+
+/// How many calls are looked at to find one that may pass the head.
+const LOOK: usize = 64;
+
+/// What [`Queue::serve`] did with a call.
+pub(crate) enum Served {
+    /// It was granted.
+    Granted(Key),
+    /// It can never be admitted, and is still in line.
+    Never(Key),
+}
+
+impl<T> Queue<T> {
+    /// Finds the next call that is due now and grants it. If none is, says at which uptime one may be, should
+    /// nothing come back before.
+    pub(crate) fn serve(&mut self, ledger: &mut Ledger, now: Now) -> Result<Served, Option<u64>> {
+        self.order.unpark_due(now.uptime);
+        let mut next = None;
+        while let Some((lane, key)) = self.turn() {
+            let request = self.calls[key].request;
+            match ledger.admit(request.book, request.cost, now) {
+                Ok(charged) => return Ok(self.grant(key, charged, true)),
+                Err(Refused::Never) => return Ok(Served::Never(key)),
+                Err(Refused::NotYet) => {}
+            }
+            if self.head.is_none()
+                && let Some((scope, until)) = ledger.blocked_by_tenant(&request, now)
+            {
+                self.order.park(lane, until, scope);
+                continue;
+            }
+            let slack = self.slack;
+            let mut head = self.head.unwrap_or(Head { key, slack });
+            let passed = self.pass(&request, &mut head.slack, ledger, now);
+            self.head = Some(head);
+            match passed {
+                Ok(served) => return Ok(served),
+                Err(at) => next = at,
+            }
+            let start = ledger.start(request.book, request.cost, now).and_then(|start| start.at);
+            next = next.into_iter().chain(start).min();
+            break;
+        }
+        Err(next.into_iter().chain(self.order.next_unpark()).min())
+    }
+
+    /// Admits a call that is not in line, if nobody in line has a better claim.
+    #[inline]
+    pub(crate) fn try_pass(
+        &mut self,
+        call: &Request,
+        ledger: &mut Ledger,
+        now: Now,
+    ) -> Result<Charged, Refused> {
+        if self.is_empty() {
+            return ledger.admit(call.book, call.cost, now);
+        }
+        if ledger.exceeded(call.book, call.cost).is_some() {
+            return Err(Refused::Never);
+        }
+        // Calls that are due go first: they are served before this one is asked for.
+        if self.order.is_parked(call.priority, call.tenant) {
+            return Err(Refused::NotYet);
+        }
+        let Some(mut head) = self.head else { return ledger.admit(call.book, call.cost, now) };
+        let before = self.calls[head.key].request;
+        let charged = ledger.pass(&before, call, &mut head.slack, now).ok_or(Refused::NotYet)?;
+        self.head = Some(head);
+        Ok(charged)
+    }
+
+    /// The call whose turn it is, and its lane.
+    fn turn(&self) -> Option<(super::LaneId, Key)> {
+        match self.head {
+            Some(head) => Some((self.calls[head.key].lane, head.key)),
+            None => self.order.next(),
+        }
+    }
+
+    /// Grants the first call that may pass `head`. If none may, says when one could pay.
+    fn pass(
+        &mut self,
+        head: &Request,
+        slack: &mut u64,
+        ledger: &mut Ledger,
+        now: Now,
+    ) -> Result<Served, Option<u64>> {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        let mut refused = std::mem::take(&mut self.refused);
+        candidates.clear();
+        refused.clear();
+        self.order.first(LOOK, &mut candidates);
+        // A call that costs no less than one of the same book that may not pass may not either.
+        refused.push((head.book, head.cost));
+        let mut next: Option<u64> = None;
+        let mut found = None;
+        let mut seen = None;
+        for &key in &candidates {
+            let call = self.calls[key].request;
+            if seen != Some(call.book) {
+                seen = Some(call.book);
+                // Where not even the smallest call there is could go, none has to be tried.
+                let least = ledger.least_start(call.book, now);
+                if least != Some(now.uptime) {
+                    next = next.into_iter().chain(least).min();
+                    refused.push((call.book, Cost::default()));
+                }
+            }
+            if refused.iter().any(|&(book, cost)| book == call.book && cost.is_at_most(call.cost)) {
+                continue;
+            }
+            if let Some(charged) = ledger.pass(head, &call, slack, now) {
+                found = Some((key, charged));
+                break;
+            }
+            let start = ledger.start(call.book, call.cost, now).and_then(|start| start.at);
+            next = next.into_iter().chain(start.filter(|&at| at > now.uptime)).min();
+            refused.push((call.book, call.cost));
+        }
+        self.refused = refused;
+        self.candidates = candidates;
+        found.map(|(key, charged)| self.grant(key, charged, false)).ok_or(next)
+    }
+
+    fn grant(&mut self, key: Key, charged: Charged, in_turn: bool) -> Served {
+        let call = &self.calls[key];
+        self.grants.push_back(Grant { lapses: charged.at + nanos(LAPSE), key, arrival: call.arrival });
+        self.order.serve(call.lane, call.share, in_turn);
+        self.out_of_line(key, Standing::Granted(charged));
+        Served::Granted(key)
+    }
+}
