@@ -27,10 +27,6 @@ const RPM: u64 = 60;
 const TPM: u64 = 20_000;
 const TPD: u64 = 200_000;
 const CONCURRENCY: u64 = 12;
-/// A simulated minute is short, but the way to the provider takes as long as any.
-const GUARD: Duration = Duration::from_millis(5);
-/// A full bucket at the provider refills from the first call's arrival on, and the first is the slowest.
-const BUCKET_GUARD: Duration = Duration::from_millis(20);
 
 /// Runs the demo for each kind of window, or for the one asked for.
 pub(crate) async fn run(args: args::Demo) -> Result<Exit> {
@@ -126,7 +122,7 @@ async fn one(
         charge: args::Charge::InputPlusMaxOutput,
         window,
         day_window: args::Window::Fixed,
-        guard: Some(if window == args::Window::Refill { BUCKET_GUARD } else { GUARD }),
+        guard: None,
         minute,
         day: config.day,
         ..args::Limits::default()
@@ -151,7 +147,6 @@ async fn one(
     console.say(&format!("{}: {} requests ...", name(window), requests.len()));
     let progress = Progress::start(console, tally, limiter);
     let mut answers = Answers::default();
-    engine.endpoint.connect().await;
     let start = server.provider().now();
     engine.run(items, &mut answers).await?;
     drop(progress);

@@ -97,14 +97,6 @@ impl Endpoint {
         &self.base
     }
 
-    /// Opens a connection, so that the first request does not have to. Failing is left to that one.
-    pub(crate) async fn connect(&self) {
-        if let Ok(response) = self.client.get(&self.base).send().await {
-            // Read to its end, so that the connection can be used again.
-            let _ = response.bytes().await;
-        }
-    }
-
     /// Where a request goes. People write the base with and without the `/v1` that the file's paths have.
     fn address(&self, path: &str) -> String {
         let base = self.base.strip_suffix("/v1").filter(|_| path.starts_with("/v1/")).unwrap_or(&self.base);
