@@ -90,7 +90,7 @@ impl Bucket {
     }
 
     /// Lets time pass, and says whether `amount` can be taken now.
-    #[inline]
+    #[inline(always)] // Saving its registers would be a third of its work.
     pub(crate) fn advance_and_look(&mut self, amount: u64, now: Now) -> bool {
         match self {
             Bucket::Refill(bucket) => {

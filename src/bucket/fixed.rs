@@ -14,23 +14,24 @@ use crate::time::{Now, nanos};
 const SOON: u64 = 600 * 1_000_000_000;
 
 #[derive(Clone, Debug)]
+#[repr(C)] // What every call writes comes first: two threads pass on one cache line for it.
 pub(crate) struct Fixed {
-    limit: u64,
-    period: u64,
-    offset: u64,
-    guard: u64,
-    /// The number of the current window: it begins a guard after the provider's does.
-    window: u64,
-    /// The instant of UTC at which it ends.
-    until: u64,
     /// What counts in the current window, open charges included.
     used: u64,
-    /// What is known to count in the next window too.
-    next: u64,
     /// Charges whose answers have no head yet: they count in every window until they have.
     open: u64,
     /// What was taken by calls that are not settled.
     unsettled: u64,
+    /// The instant of UTC at which the current window ends.
+    until: u64,
+    limit: u64,
+    period: u64,
+    guard: u64,
+    offset: u64,
+    /// The number of the current window: it begins a guard after the provider's does.
+    window: u64,
+    /// What is known to count in the next window too.
+    next: u64,
 }
 
 impl Fixed {
@@ -81,6 +82,7 @@ impl Fixed {
     }
 
     #[cold]
+    #[inline(never)]
     fn advance_over_the_edge(&mut self, now: Now) {
         let begun = self.begun(now);
         if begun > self.window {

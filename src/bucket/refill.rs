@@ -29,7 +29,7 @@ const MOST: i64 = 1 << 61;
 const GENERATION: u64 = 5_000_000_000;
 
 #[derive(Clone, Debug)]
-#[repr(C)] // What every call writes lies together, to cost two threads as few cache lines as can be.
+#[repr(C)] // What every call writes comes first: two threads pass on one cache line for it.
 pub(crate) struct Refill {
     /// In parts, open charges not taken off. May be negative: debt.
     level: i64,
@@ -37,6 +37,8 @@ pub(crate) struct Refill {
     at: u64,
     /// Open charges of this generation, in parts.
     open: i64,
+    /// Since which uptime it is full; of no meaning while it is not.
+    full_since: u64,
     /// Open charges of the generation before.
     older: i64,
     /// The uptime at which this generation is over.
@@ -49,8 +51,6 @@ pub(crate) struct Refill {
     rate: u64,
     /// Nanoseconds in a tick.
     tick: u64,
-    /// Since which uptime it is full; of no meaning while it is not.
-    full_since: u64,
     /// Charges that are placed and not settled, in parts: what may come back.
     unsettled: i64,
     peaks: Peaks,
@@ -225,6 +225,7 @@ impl Refill {
 
     /// A generation, or several, are over: what was made in the one before the last is placed.
     #[cold]
+    #[inline(never)]
     fn turn(&mut self, uptime: u64) {
         for _ in 0..2 {
             if self.turns <= uptime {
@@ -252,14 +253,16 @@ impl Refill {
         }
         if room > 0 {
             // Only a charge that is open now can be placed before now, and find it full.
-            self.full_since = if self.open + self.older == 0 {
-                uptime
-            } else {
-                self.at + room.div_ceil(self.rate) * self.tick
-            };
+            self.full_since = if self.open + self.older == 0 { uptime } else { self.fills(room) };
             self.level = self.capacity;
         }
         self.at = uptime;
+    }
+
+    /// The uptime at which the `room` left is filled.
+    #[inline(never)] // Rare, and divides.
+    fn fills(&self, room: u64) -> u64 {
+        self.at + room.div_ceil(self.rate) * self.tick
     }
 
     /// Takes an open charge out of its generation; says whether it was still open.

@@ -20,10 +20,11 @@ pub(super) struct Scope {
 
 /// What is left of one quota.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))] // Each begins a cache line, with what every call writes in it.
 pub(super) struct Budget {
+    pub(super) bucket: Bucket,
     pub(super) unit: Unit,
     pub(super) capacity: u64,
-    pub(super) bucket: Bucket,
     pub(super) quota: Quota,
     /// The number of the first call that was charged to it: earlier ones are not settled here.
     pub(super) born: u64,
