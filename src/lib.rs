@@ -29,6 +29,7 @@
 //! | make one call in one go | [`Limiter::call`] |
 //! | make it step by step | [`Limiter::acquire`], [`Permit`] |
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
+//! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
 //! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
 //! | survive a restart | [`Limiter::snapshot`], [`Limiter::restore`] |

@@ -27,7 +27,9 @@ use names::Names;
 ///
 /// # Fairness
 ///
-/// Calls are admitted in the order in which they were first polled, within each group of models.
+/// Calls are admitted in the order in which they were first polled, within each group of models and
+/// each [`Priority`] and tenant; these share by weight. The call whose turn it is keeps its turn. A later one passes it only
+/// where it does not delay it, but for the slack of [`Waiting`](crate::Waiting).
 ///
 /// # Example: wait for leave, call, settle
 ///

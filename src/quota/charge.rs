@@ -17,7 +17,8 @@ pub enum Charge {
     /// back when the call is released. The safe rule where the provider's is not known.
     #[default]
     Usage,
-    /// `input + max_output`, taken when the call is admitted and never given back.
+    /// `input + max_output`, taken when the call is admitted: what the answer did not use of the cap does
+    /// not come back, and only the input is corrected.
     InputPlusMaxOutput,
     /// The prompt alone; output is free.
     InputOnly,

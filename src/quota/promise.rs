@@ -136,7 +136,7 @@ impl Quota {
     }
 
     /// Sets the margin against jitter on the way to the provider: windows end that much later,
-    /// and a bucket holds that much less of its refill.
+    /// and a bucket holds that much less of its refill, but half of its burst at least.
     ///
     /// Two calls that leave a minute apart can arrive a few milliseconds less than a minute
     /// apart. The default is a thousandth of the period, at most 50 ms; it costs that share of
