@@ -131,6 +131,16 @@ impl Bucket {
         }
     }
 
+    /// The nanoseconds in which `amount` flows back: none where it comes back at one instant, and
+    /// forever where only a call that ends gives it back.
+    pub(crate) fn flows_back_after(&self, amount: u64) -> u64 {
+        match self {
+            Bucket::Refill(bucket) => bucket.flows_back_after(amount),
+            Bucket::Fixed(_) | Bucket::Sliding(_) => 0,
+            Bucket::Held(_) => u64::MAX,
+        }
+    }
+
     /// As if every call that is out had ended and cost nothing, and any number could be out at once.
     pub(crate) fn forget_unsettled(&mut self) {
         match self {

@@ -9,9 +9,13 @@
 //!
 //! **Later calls may pass it** only where its start stands ([`Ledger::pass`]): for free where
 //! the two do not meet in what the head waits for, or where the head has to wait out a window
-//! anyway; and otherwise on account of one *slack* per head, a time by which all its passers together may delay
+//! anyway; and otherwise on account of one *slack*, a time by which all passers together may delay
 //! it. Worked example, 60,000 tokens a minute, slack 250 ms: a head of 40,000 waits with 10,000 in the bucket, its
 //! start 30 s away. Calls of 50 tokens delay it by 50 ms each; five of them pass, the sixth waits.
+//!
+//! A passer delays every call that arrived before it, not only the head. So what it took counts against the
+//! slack until the line has come to where the passer stood: with a slack for each head anew, the delays of
+//! all the heads before a call would add up.
 //!
 //! **Consequences.** The head waits at most for its own turn and the slack. A call whose own tenant's quota
 //! cannot pay is never the head: its lane is set aside until it can, and holds up nobody else.
@@ -25,8 +29,10 @@
 mod order;
 mod outlook;
 mod serve;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use slab::Slab;
@@ -57,8 +63,12 @@ pub(crate) struct Queue<T> {
     /// Those that may be granted.
     order: Order,
     /// The one whose turn it is, once it was found blocked.
-    head: Option<Head>,
+    head: Option<Key>,
     slack: u64,
+    /// By how much passers have delayed the calls that arrived before them, by the passer's arrival.
+    delays: BTreeMap<u64, u64>,
+    /// The sum of these.
+    delayed: u64,
     /// Tokens of the calls in line, inputs and caps of outputs together.
     tokens: u64,
     /// Granted and perhaps not taken, by the uptime at which the grant lapses.
@@ -100,14 +110,6 @@ pub(crate) enum Standing {
     Failed(AcquireError),
 }
 
-/// The call whose turn it is.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    key: Key,
-    /// By how many nanoseconds passers may still delay it.
-    slack: u64,
-}
-
 #[derive(Debug)]
 struct Grant {
     lapses: u64,
@@ -124,6 +126,8 @@ impl<T> Queue<T> {
             order,
             head: None,
             slack: nanos(rules.slack),
+            delays: BTreeMap::new(),
+            delayed: 0,
             tokens: 0,
             grants: VecDeque::new(),
             deadlines: BTreeSet::new(),
@@ -267,7 +271,7 @@ impl<T> Queue<T> {
             self.order.remove(call.lane, call.arrival);
             self.tokens = self.tokens.saturating_sub(call.request.cost.tokens());
         }
-        if self.head.is_some_and(|head| head.key == key) {
+        if self.head == Some(key) {
             self.head = None;
         }
         if let Some(deadline) = call.deadline {

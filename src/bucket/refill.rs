@@ -180,6 +180,11 @@ impl Refill {
         }
     }
 
+    pub(super) fn flows_back_after(&self, amount: u64) -> u64 {
+        let ticks = (self.parts(amount) as u64).checked_div(self.rate).unwrap_or(u64::MAX);
+        ticks.saturating_mul(self.tick)
+    }
+
     pub(super) fn forget_unsettled(&mut self) {
         self.level = self.level.saturating_add(self.unsettled).min(self.capacity.max(self.level));
         (self.open, self.older, self.unsettled) = (0, 0, 0);

@@ -16,7 +16,7 @@ struct Outlook {
 
 impl Ledger {
     /// Admits `call` although `head` is blocked before it, if `head` can still start as early as it
-    /// could, but for `slack` nanoseconds, of which this takes what it needs.
+    /// could, or no more than `slack` nanoseconds later. Says by how much later.
     ///
     /// No budget that waits for a call to end may meet in both: whatever comes back there is the head's. A
     /// passer so leaves the head a slot, too.
@@ -24,29 +24,23 @@ impl Ledger {
         &mut self,
         head: &Request,
         call: &Request,
-        slack: &mut u64,
+        slack: u64,
         now: Now,
-    ) -> Option<Charged> {
+    ) -> Option<(Charged, u64)> {
         self.advance(head.book, now);
-        let before =
-            self.outlook(head, now, |scope, budget, waits| waits && self.is_charged(call, scope, budget))?;
+        let is_shared = |scope, budget: &Budget, waits| waits && self.is_charged(call, scope, budget);
+        let before = self.outlook(head, now, is_shared)?;
         let charged = self.admit(call.book, call.cost, now).ok()?;
         let after = self.outlook(head, now, |_, _, _| false);
         let delay = after
             .filter(|after| after.waiting == before.waiting)
             .map(|after| after.at.saturating_sub(before.at))
-            .filter(|delay| delay <= slack);
-        match delay {
-            Some(delay) => {
-                *slack -= delay;
-                Some(charged)
-            }
-            None => {
-                // Taken and given back at one instant: the books are as they were.
-                self.settle(&charged, None, &End::Cancelled, now);
-                None
-            }
+            .filter(|&delay| delay <= slack);
+        if delay.is_none() {
+            // Taken and given back at one instant: the books are as they were.
+            self.settle(&charged, None, &End::Cancelled, now);
         }
+        delay.map(|delay| (charged, delay))
     }
 
     /// When the smallest call there is could be admitted: the instant `now` if it could now.
@@ -101,6 +95,21 @@ impl Ledger {
         });
         let start = starts.max()?;
         (start > now.uptime).then_some((own, start))
+    }
+
+    /// Whether a tenant's own quotas are in debt.
+    pub(crate) fn tenant_owes(&self, request: &Request) -> bool {
+        let own = self.books[request.book.index()].own;
+        own.is_some_and(|own| self.scopes[own].budgets.iter().any(|budget| budget.bucket.remaining() < 0))
+    }
+
+    /// Whether a call takes so much of every budget of its book that it flows back in more than
+    /// `nanos`: whoever waits for one of them is delayed by that.
+    pub(crate) fn always_takes(&self, book: BookId, cost: Cost, nanos: u64) -> bool {
+        let Book { rule, ref scopes, .. } = self.books[book.index()];
+        let amounts = rule.reserve(&cost);
+        let mut budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        budgets.all(|budget| budget.bucket.flows_back_after(amounts[budget.unit]) > nanos)
     }
 
     /// The scope of the quotas that the calls of a tenant have to themselves.

@@ -202,6 +202,12 @@ impl Order {
         }
     }
 
+    /// Whether all calls stand in one lane that is not parked.
+    pub(super) fn is_one_line(&self) -> bool {
+        let mut waiting = self.lanes.iter().filter(|(_, lane)| !lane.calls.is_empty());
+        waiting.next().is_some_and(|(_, lane)| lane.parked.is_none()) && waiting.next().is_none()
+    }
+
     /// How many calls of a lane arrived before.
     pub(super) fn before(&self, id: LaneId, arrival: u64) -> usize {
         self.lanes[id].calls.range(..arrival).count()

@@ -47,6 +47,8 @@ impl<T> Queue<T> {
             order: self.order.clone(),
             head: self.head,
             slack: self.slack,
+            delays: self.delays.clone(),
+            delayed: self.delayed,
             tokens: self.tokens,
             grants: Default::default(),
             deadlines: Default::default(),
@@ -68,16 +70,31 @@ impl Outlook {
         self.play(false)
     }
 
-    /// The uptime before which it cannot start: all that is in flight comes back now, and the calls ahead
-    /// cost no more than they must and end at once.
+    /// The uptime before which it cannot start: all that is in flight comes back now. The calls ahead count
+    /// only where it cannot pass them; then they cost no more than they must, and end at once.
     pub(crate) fn earliest(mut self) -> Option<u64> {
+        let in_turn = self.goes_in_turn();
         self.ledger.at_best(self.now);
+        if !in_turn {
+            let request = self.queue.calls[self.key].request;
+            let start = self.ledger.start(request.book, request.cost, self.now);
+            return start.map_or(Some(self.now.uptime), |start| start.at);
+        }
         for (key, call) in &mut self.queue.calls {
             if key != self.key {
                 call.request.cost = self.ledger.least(&call.request);
             }
         }
         self.play(true)
+    }
+
+    /// Whether all stand in one line for the same budgets, and the call would delay whoever it
+    /// passed by more than the slack.
+    fn goes_in_turn(&self) -> bool {
+        let Request { book, cost, .. } = self.queue.calls[self.key].request;
+        let one_line = self.queue.order.is_one_line();
+        let same_book = self.queue.calls.iter().all(|(_, call)| call.request.book == book);
+        one_line && same_book && self.ledger.always_takes(book, cost, self.queue.slack)
     }
 
     fn play(&mut self, ends_at_once: bool) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Granting what is due.
 
-use super::{Grant, Head, Key, LAPSE, Ledger, Now, Queue, Request, Standing, nanos};
+use super::{Grant, Key, LAPSE, Ledger, Now, Queue, Request, Standing, nanos};
 use crate::ledger::{Charged, Refused};
 use crate::quota::Cost;
 
@@ -28,17 +28,17 @@ impl<T> Queue<T> {
                 Err(Refused::Never) => return Ok(Served::Never(key)),
                 Err(Refused::NotYet) => {}
             }
-            if self.head.is_none()
-                && let Some((scope, until)) = ledger.blocked_by_tenant(&request, now)
-            {
+            // A head keeps its turn, unless another call of its tenant has left debt.
+            let may_stand_aside = self.head.is_none() || ledger.tenant_owes(&request);
+            if may_stand_aside && let Some((scope, until)) = ledger.blocked_by_tenant(&request, now) {
+                self.head = None;
                 self.order.park(lane, until, scope);
                 continue;
             }
-            let slack = self.slack;
-            let mut head = self.head.unwrap_or(Head { key, slack });
-            let passed = self.pass(&request, &mut head.slack, ledger, now);
-            self.head = Some(head);
-            match passed {
+            if self.head.replace(key) != Some(key) {
+                self.forget_delays(self.calls[key].arrival);
+            }
+            match self.pass(&request, ledger, now) {
                 Ok(served) => return Ok(served),
                 Err(at) => next = at,
             }
@@ -63,33 +63,28 @@ impl<T> Queue<T> {
         if ledger.exceeded(call.book, call.cost).is_some() {
             return Err(Refused::Never);
         }
-        // Calls that are due go first: they are served before this one is asked for.
         if self.order.is_parked(call.priority, call.tenant) {
             return Err(Refused::NotYet);
         }
-        let Some(mut head) = self.head else { return ledger.admit(call.book, call.cost, now) };
-        let before = self.calls[head.key].request;
-        let charged = ledger.pass(&before, call, &mut head.slack, now).ok_or(Refused::NotYet)?;
-        self.head = Some(head);
+        // Between two grants there is no head, and the call whose turn it is goes before this one.
+        let Some((_, head)) = self.turn() else { return ledger.admit(call.book, call.cost, now) };
+        let before = self.calls[head].request;
+        let passed = ledger.pass(&before, call, self.slack.saturating_sub(self.delayed), now);
+        let (charged, delay) = passed.ok_or(Refused::NotYet)?;
+        self.note_delay(self.arrivals, delay);
         Ok(charged)
     }
 
     /// The call whose turn it is, and its lane.
     fn turn(&self) -> Option<(super::LaneId, Key)> {
         match self.head {
-            Some(head) => Some((self.calls[head.key].lane, head.key)),
+            Some(head) => Some((self.calls[head].lane, head)),
             None => self.order.next(),
         }
     }
 
     /// Grants the first call that may pass `head`. If none may, says when one could pay.
-    fn pass(
-        &mut self,
-        head: &Request,
-        slack: &mut u64,
-        ledger: &mut Ledger,
-        now: Now,
-    ) -> Result<Served, Option<u64>> {
+    fn pass(&mut self, head: &Request, ledger: &mut Ledger, now: Now) -> Result<Served, Option<u64>> {
         let mut candidates = std::mem::take(&mut self.candidates);
         let mut refused = std::mem::take(&mut self.refused);
         candidates.clear();
@@ -114,7 +109,9 @@ impl<T> Queue<T> {
             if refused.iter().any(|&(book, cost)| book == call.book && cost.is_at_most(call.cost)) {
                 continue;
             }
-            if let Some(charged) = ledger.pass(head, &call, slack, now) {
+            let slack = self.slack.saturating_sub(self.delayed);
+            if let Some((charged, delay)) = ledger.pass(head, &call, slack, now) {
+                self.note_delay(self.calls[key].arrival, delay);
                 found = Some((key, charged));
                 break;
             }
@@ -125,6 +122,23 @@ impl<T> Queue<T> {
         self.refused = refused;
         self.candidates = candidates;
         found.map(|(key, charged)| self.grant(key, charged, false)).ok_or(next)
+    }
+
+    /// A call that arrived then has passed others and delays them.
+    fn note_delay(&mut self, arrival: u64, delay: u64) {
+        if delay > 0 {
+            self.delayed += delay;
+            *self.delays.entry(arrival).or_default() += delay;
+        }
+    }
+
+    /// The line has come to a call that arrived then: those that stood before it delay nobody any more.
+    fn forget_delays(&mut self, arrival: u64) {
+        while let Some(passer) = self.delays.first_entry()
+            && *passer.key() < arrival
+        {
+            self.delayed -= passer.remove();
+        }
     }
 
     fn grant(&mut self, key: Key, charged: Charged, in_turn: bool) -> Served {

@@ -41,9 +41,9 @@ impl Waiting {
         Waiting::default()
     }
 
-    /// By how much later calls that pass the one whose turn it is may delay it, all together. Small
-    /// calls need not stop behind a large one that waits for its budget; it pays for that with
-    /// this at the most. With none, later calls pass only where they cannot delay it at all.
+    /// By how much calls that pass others may delay any call that arrived before them, all
+    /// together. Small calls need not stop behind a large one that waits for its budget; it pays for
+    /// that with this at the most. With none, later calls pass only where they delay nobody.
     pub fn slack(self, slack: Duration) -> Self {
         Waiting { slack, ..self }
     }
