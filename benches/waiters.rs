@@ -1,29 +1,58 @@
-//! What a grant costs with many calls in line, and what a waiting call weighs.
+//! What a grant costs with many calls in line: of one tenant and class, and of a thousand tenants in
+//! three classes.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use tollgate::{Acquire, Cost, Limiter, Limits, Model, Permit, Usage};
+use tollgate::{Acquire, Cost, Limiter, Limits, Model, Permit, Priority, Usage};
 use tollgate_bench::now;
 
-/// A line of `waiters` calls behind one that holds the only slot.
+const CLASSES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
+
+/// A line of calls behind one that holds the only slot.
 struct Line {
     model: Model,
-    waiting: std::collections::VecDeque<Pin<Box<Acquire>>>,
+    waiting: HashMap<usize, Pin<Box<Acquire>>>,
+    woken: Arc<Mutex<Vec<usize>>>,
     holder: Option<Permit>,
+    joined: usize,
+    tenants: Vec<Model>,
+}
+
+/// Says which call was woken.
+struct Bell {
+    call: usize,
+    woken: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.woken.lock().expect("nobody panics with it").push(self.call);
+    }
 }
 
 impl Line {
-    fn new(waiters: usize) -> Self {
-        let limits = Limits::new().rpm(1 << 39).tpm(1 << 40).tpd(1 << 40).concurrency(1);
+    fn new(waiters: usize, tenants: usize) -> Self {
+        let limits = Limits::new().rpm(60_000_000_000).tpm(600_000_000_000).tpd(1 << 40).concurrency(1);
         let limiter = Limiter::builder().model("m", limits).build().expect("valid limits");
         let model = limiter.model("m").expect("it was just given");
         let holder = now(model.acquire(Cost::input(10))).expect("the slot is free");
-        let mut line = Line { model, waiting: Default::default(), holder: Some(holder) };
+        let of_tenant = |i: usize| model.clone().tenant(&i.to_string()).priority(CLASSES[i % 3]);
+        let tenants = if tenants == 1 { vec![model.clone()] } else { (0..tenants).map(of_tenant).collect() };
+        let mut line = Line {
+            model,
+            waiting: HashMap::new(),
+            woken: Arc::default(),
+            holder: Some(holder),
+            joined: 0,
+            tenants,
+        };
         for _ in 0..waiters {
             line.join();
         }
@@ -31,17 +60,21 @@ impl Line {
     }
 
     fn join(&mut self) {
-        let mut acquire = Box::pin(self.model.acquire(Cost::input(10)));
-        assert!(acquire.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        self.waiting.push_back(acquire);
+        let call = self.joined;
+        let model = self.tenants.get(call % self.tenants.len()).unwrap_or(&self.model);
+        let mut acquire = Box::pin(model.acquire(Cost::input(10)));
+        let bell = Waker::from(Arc::new(Bell { call, woken: self.woken.clone() }));
+        assert!(acquire.as_mut().poll(&mut Context::from_waker(&bell)).is_pending());
+        self.waiting.insert(call, acquire);
+        self.joined += 1;
     }
 
-    /// The holder ends, the head is granted and takes it, and a new call joins the line.
+    /// The holder ends, whoever is next is granted and takes it, and a new call joins.
     fn turn(&mut self) {
-        let holder = self.holder.take().expect("somebody holds the slot");
-        holder.release(Usage::new(10, 0));
-        let head = self.waiting.pop_front().expect("the line is never empty");
-        self.holder = Some(now(head).expect("it was granted"));
+        self.holder.take().expect("somebody holds the slot").release(Usage::new(10, 0));
+        let call = self.woken.lock().expect("nobody panics with it").pop().expect("one was granted");
+        let granted = self.waiting.remove(&call).expect("it waits");
+        self.holder = Some(now(granted).expect("it was granted"));
         self.join();
     }
 }
@@ -49,10 +82,11 @@ impl Line {
 fn grants(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
-    let mut group = c.benchmark_group("release, grant, take, join with so many in line");
-    for waiters in [100, 10_000, 100_000] {
-        let mut line = Line::new(waiters);
-        group.bench_function(BenchmarkId::from_parameter(waiters), |b| {
+    let mut group = c.benchmark_group("release, wake, take, join");
+    for (waiters, tenants) in [(100, 1), (10_000, 1), (100_000, 1), (100_000, 1_000)] {
+        let mut line = Line::new(waiters, tenants);
+        let id = BenchmarkId::new(format!("{waiters} in line"), format!("{tenants} tenants"));
+        group.bench_function(id, |b| {
             b.iter_custom(|turns| {
                 let begin = Instant::now();
                 for _ in 0..turns {
