@@ -12,6 +12,8 @@
 
 mod alarm;
 mod eta;
+mod refusal;
+mod wakes;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet, QueueFull};
+use crate::error::AcquireError;
 use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Request, ScopeSnapshot, Tenant};
 use crate::queue::{Key, Queue, Rules, Served, Standing};
 use crate::quota::{Limits, Waiting};
@@ -30,6 +32,7 @@ use crate::time::{Clock, Now, Origin, nanos};
 
 use alarm::Alarm;
 pub use eta::Eta;
+use wakes::Wakes;
 
 /// The books and the queue of one group of models.
 pub(crate) struct Gate {
@@ -60,18 +63,6 @@ struct State {
     /// Each call with the waker of the task that waits for it.
     queue: Queue<Option<Waker>>,
     alarm: Alarm,
-}
-
-/// With more calls in line, a call that will not wait for long is not told at once how long it is.
-const FORESEEN: usize = 1_024;
-
-/// How many tasks are woken with one hold of the lock.
-const BATCH: usize = 32;
-
-/// Tasks to be woken when the lock is released.
-struct Wakes {
-    wakers: [Option<Waker>; BATCH],
-    len: usize,
 }
 
 impl Gate {
@@ -172,20 +163,6 @@ impl Gate {
         self.leave_in_runtime(state, now);
         // The lock was free between the two looks: what it waits for may have come.
         self.poll_again(key, place, cx)
-    }
-
-    /// Why a call may not join the line, if it may not.
-    fn refusal(&self, state: &mut State, request: &Request, now: Now) -> Option<AcquireError> {
-        let (calls, tokens) = (state.queue.len(), state.queue.tokens());
-        if calls >= self.most_calls || tokens.saturating_add(request.cost.tokens()) > self.most_tokens {
-            let model = state.ledger.model(request.book).to_owned();
-            let most = (self.most_calls, self.most_tokens);
-            return Some(QueueFull { model, calls, tokens, most_calls: most.0, most_tokens: most.1 }.into());
-        }
-        let within = request.within?;
-        let hopeless =
-            state.soonest(request, now).is_none_or(|at| at > now.uptime.saturating_add(nanos(within)));
-        hopeless.then(|| state.explain(request, calls, now))
     }
 
     fn poll_again(
@@ -392,64 +369,9 @@ impl State {
         }
         next.into_iter().chain(self.queue.next_event()).min()
     }
-
-    /// No call that arrives now can start earlier than at this uptime, if it can at all.
-    fn soonest(&mut self, request: &Request, now: Now) -> Option<u64> {
-        if self.queue.len() <= FORESEEN {
-            return self.queue.outlook(&self.ledger, request, None, now).earliest();
-        }
-        let mut best = self.ledger.clone();
-        best.at_best(now);
-        best.start(request.book, request.cost, now).map_or(Some(now.uptime), |start| start.at)
-    }
-
-    fn explain(&mut self, request: &Request, ahead: usize, now: Now) -> AcquireError {
-        let model = self.ledger.model(request.book).to_owned();
-        if let Some((quota, cost)) = self.ledger.exceeded(request.book, request.cost) {
-            return ExceedsQuota { model, cost, quota }.into();
-        }
-        self.ledger.advance(request.book, now);
-        let start = self.ledger.start(request.book, request.cost, now);
-        let blocking = start.filter(|start| start.at.is_none_or(|at| at > now.uptime));
-        let within = request.within.unwrap_or_default();
-        let wait = |at: u64| Duration::from_nanos(at.saturating_sub(now.uptime));
-        NotYet {
-            model,
-            blocking: blocking.map(|start| Blocking {
-                quota: start.quota,
-                cost: start.amount,
-                remaining: start.remaining,
-                wait: start.at.map(wait),
-            }),
-            ahead,
-            within,
-        }
-        .into()
-    }
 }
 
 fn hash(hasher: &RandomState, tenant: &str) -> Tenant {
     // 0 stands for calls that name no tenant.
     hasher.hash_one(tenant).max(1)
-}
-
-impl Wakes {
-    fn new() -> Self {
-        Wakes { wakers: [const { None }; BATCH], len: 0 }
-    }
-
-    fn is_full(&self) -> bool {
-        self.len == BATCH
-    }
-
-    fn push(&mut self, waker: &mut Option<Waker>) {
-        self.wakers[self.len] = waker.take();
-        self.len += 1;
-    }
-
-    fn wake(self) {
-        for waker in self.wakers.into_iter().flatten() {
-            waker.wake();
-        }
-    }
 }

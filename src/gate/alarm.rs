@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::{BATCH, Gate, Wakes};
+use super::Gate;
+use super::wakes::{BATCH, Wakes};
 
 /// No sleep is longer; what is due later is looked at again then.
 const LONGEST: u64 = nanos_of_days(30);
