@@ -532,8 +532,11 @@ fn a_permit_that_ends_in_a_bare_thread_wakes_who_waits_in_a_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let out = limiter.acquire(M, COST).await.unwrap();
+        let seen = limiter.clone();
         let ends = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(20));
+            while seen.waiting() == 0 {
+                std::thread::yield_now();
+            }
             drop(out);
         });
         let next = tokio::time::timeout(secs(5), limiter.acquire(M, COST)).await;
