@@ -17,25 +17,26 @@ mod encoding;
 mod error;
 mod output;
 mod pieces;
+mod prompt;
 mod prompts;
+mod request;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::quota::Cost;
 
 pub use encoding::{Encoding, text, warm_up};
 pub use error::EstimateError;
 pub use output::DEFAULT_MAX_OUTPUT;
-
-use error::found;
-use prompts::Prompts;
+pub use prompt::Parts;
 
 /// What one request is expected to cost, and how far that is to be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
     model: String,
     cost: Cost,
+    parts: Parts,
     encoding: Encoding,
     fallback: bool,
     assumes_output: bool,
@@ -50,6 +51,11 @@ impl Estimate {
     /// Tokens of the prompt, and the most tokens of the answer.
     pub fn cost(&self) -> Cost {
         self.cost
+    }
+
+    /// What the tokens of the prompt are spent on.
+    pub fn parts(&self) -> Parts {
+        self.parts
     }
 
     /// The vocabulary that the prompt was counted with.
@@ -115,15 +121,17 @@ impl Estimate {
 /// # Ok::<(), estimate::EstimateError>(())
 /// ```
 pub fn request(body: &Value) -> Result<Estimate, EstimateError> {
-    let Value::Object(body) = body else {
-        return Err(EstimateError::NotAnObject { found: found(Some(body)) });
-    };
-    let Some(Value::String(model)) = body.get("model") else {
-        return Err(EstimateError::MissingModel { found: found(body.get("model")) });
-    };
-    let (encoding, known) = Encoding::of(model);
-    let (cost, assumes_output) = cost(body, model, encoding)?;
-    Ok(Estimate { model: model.clone(), cost, encoding, fallback: !known, assumes_output })
+    let request = request::read(body)?;
+    let texts = request.prompt.texts().iter();
+    let parts = request.prompt.parts(texts.map(|(_, it)| text(it, request.encoding)));
+    Ok(Estimate {
+        model: request.model.to_owned(),
+        cost: Cost::input(parts.tokens()).max_output(request.max_output),
+        parts,
+        encoding: request.encoding,
+        fallback: !request.known,
+        assumes_output: request.assumes_output,
+    })
 }
 
 /// Estimates a request of any type that serializes to the JSON that is sent.
@@ -152,30 +160,4 @@ pub fn serialized<T: Serialize + ?Sized>(body: &T) -> Result<Estimate, EstimateE
         Ok(body) => request(&body),
         Err(error) => Err(EstimateError::NotJson { reason: error.to_string() }),
     }
-}
-
-/// The cost, and whether its output is assumed.
-fn cost(body: &Map<String, Value>, model: &str, encoding: Encoding) -> Result<(Cost, bool), EstimateError> {
-    let present = |field| body.get(field).filter(|value| !value.is_null());
-    if let Some(messages) = present("messages") {
-        let input = chat::input(body, messages, model, encoding)?;
-        let (output, assumed) = output::of_chat(body);
-        return Ok((Cost::input(input).max_output(output), assumed));
-    }
-    if let Some(prompt) = present("prompt") {
-        let prompts = Prompts::read("prompt", prompt, encoding)?;
-        let suffix = body.get("suffix").and_then(Value::as_str).map_or(0, |suffix| text(suffix, encoding));
-        let input = prompts.tokens.saturating_add(suffix.saturating_mul(prompts.count));
-        return Ok((Cost::input(input).max_output(output::of_completions(body, prompts.count)), false));
-    }
-    let Some(input) = present("input") else {
-        return Err(EstimateError::MissingContent);
-    };
-    // A call of the Responses API has an `input`, too. Taken for an embedding, its answer would be
-    // free, and the budget overdrawn by every call.
-    let answers = ["instructions", "max_output_tokens", "reasoning", "tools"];
-    if encoding::is_generative(model) || answers.into_iter().any(|field| present(field).is_some()) {
-        return Err(EstimateError::NotAnEmbedding { model: model.to_owned() });
-    }
-    Ok((Cost::input(Prompts::read("input", input, encoding)?.tokens), false))
 }

@@ -1,89 +1,96 @@
 use serde_json::{Map, Value};
 
+use super::EstimateError;
 use super::encoding::base_name;
-use super::{Encoding, EstimateError, text};
+use super::prompt::{Part, Prompt};
 
 /// Tokens that the provider adds for the beginning of its reply.
-const REPLY: u64 = 3;
+const REPLY: i64 = 3;
 /// Tokens that the provider adds to each message.
-const MESSAGE: u64 = 3;
+const MESSAGE: i64 = 3;
 /// Tokens that the provider adds to a message's `name`.
-const NAME: u64 = 1;
+const NAME: i64 = 1;
 /// Tokens of an image; see [`super::request`].
-const IMAGE: u64 = 765;
+const IMAGE: i64 = 765;
 
 /// Fields beside the messages that the model reads, too.
 const SCHEMAS: [&str; 5] = ["tools", "functions", "tool_choice", "function_call", "response_format"];
 
-/// Tokens of a chat request's prompt.
+/// A chat request's prompt.
 ///
 /// The sum for messages is that of OpenAI's cookbook ("How to count tokens with tiktoken",
 /// github.com/openai/openai-cookbook, read November 2026). It agrees with the `usage` of 85 of 85
 /// recorded calls of text to GPT-3.5, GPT-4, GPT-4o and GPT-4.1 models; calls to the GPT-5 family use one
 /// token less (9 of 9).
-pub(super) fn input(
-    body: &Map<String, Value>,
-    messages: &Value,
+pub(super) fn prompt<'a>(
+    body: &'a Map<String, Value>,
+    messages: &'a Value,
     model: &str,
-    encoding: Encoding,
-) -> Result<u64, EstimateError> {
+) -> Result<Prompt<'a>, EstimateError> {
     let Value::Array(messages) = messages else {
         return Err(EstimateError::unexpected("messages", "an array", messages));
     };
-    let mut tokens = if base_name(model).starts_with("gpt-5") { REPLY - 1 } else { REPLY };
+    let mut prompt = Prompt::default();
+    prompt.add(Part::Overhead, if base_name(model).starts_with("gpt-5") { REPLY - 1 } else { REPLY });
     for (index, value) in messages.iter().enumerate() {
         let Value::Object(fields) = value else {
             return Err(EstimateError::unexpected(format!("messages[{index}]"), "an object", value));
         };
-        tokens += message(fields, encoding);
+        message(fields, &mut prompt);
     }
-    let schemas = SCHEMAS.iter().filter_map(|field| body.get(*field));
-    Ok(tokens + schemas.map(|value| schema(value, encoding)).sum::<u64>())
+    for value in SCHEMAS.iter().filter_map(|field| body.get(*field)) {
+        schema(value, &mut prompt);
+    }
+    Ok(prompt)
 }
 
-fn message(fields: &Map<String, Value>, encoding: Encoding) -> u64 {
+fn message<'a>(fields: &'a Map<String, Value>, prompt: &mut Prompt<'a>) {
     let string = |field| fields.get(field).and_then(Value::as_str);
-    let count = |field| string(field).map_or(0, |it| text(it, encoding));
-    let name = string("name").map_or(0, |name| text(name, encoding) + NAME);
-    let calls = ["tool_calls", "function_call"].iter().filter_map(|field| fields.get(*field));
-    MESSAGE
-        + count("role")
-        + name
-        + fields.get("content").map_or(0, |value| content(value, encoding))
-        + count("refusal")
-        + calls.map(|value| schema(value, encoding)).sum::<u64>()
-}
-
-fn content(value: &Value, encoding: Encoding) -> u64 {
-    match value {
-        Value::Null => 0,
-        Value::String(it) => text(it, encoding),
-        Value::Array(parts) => parts.iter().map(|value| part(value, encoding)).sum(),
-        other => json(other, encoding),
+    prompt.add(Part::Overhead, MESSAGE);
+    if let Some(role) = string("role") {
+        prompt.text(Part::Overhead, role);
+    }
+    if let Some(name) = string("name") {
+        prompt.add(Part::Overhead, NAME);
+        prompt.text(Part::Overhead, name);
+    }
+    if let Some(value) = fields.get("content") {
+        content(value, prompt);
+    }
+    if let Some(refusal) = string("refusal") {
+        prompt.text(Part::Text, refusal);
+    }
+    for value in ["tool_calls", "function_call"].iter().filter_map(|field| fields.get(*field)) {
+        schema(value, prompt);
     }
 }
 
-fn part(value: &Value, encoding: Encoding) -> u64 {
+fn content<'a>(value: &'a Value, prompt: &mut Prompt<'a>) {
+    match value {
+        Value::Null => {}
+        Value::String(it) => prompt.text(Part::Text, it),
+        Value::Array(parts) => parts.iter().for_each(|value| part(value, prompt)),
+        other => prompt.text(Part::Text, other.to_string()),
+    }
+}
+
+fn part<'a>(value: &'a Value, prompt: &mut Prompt<'a>) {
     let string = |field| value.get(field).and_then(Value::as_str);
     if matches!(string("type"), Some("image_url" | "input_image" | "image")) {
-        return IMAGE;
+        return prompt.add(Part::Images, IMAGE);
     }
     match value.as_str().or_else(|| string("text")).or_else(|| string("refusal")) {
-        Some(it) => text(it, encoding),
-        None => json(value, encoding),
+        Some(it) => prompt.text(Part::Text, it),
+        None => prompt.text(Part::Files, value.to_string()),
     }
 }
 
-/// Tokens of what the provider renders for the model in a form of its own. A word such as
+/// What the provider renders for the model in a form of its own. A word such as
 /// `"tool_choice": "auto"` is an option, not something that the model reads.
-fn schema(value: &Value, encoding: Encoding) -> u64 {
+fn schema(value: &Value, prompt: &mut Prompt<'_>) {
     match value {
-        Value::Array(items) if items.is_empty() => 0,
-        Value::Array(_) | Value::Object(_) => json(value, encoding),
-        _ => 0,
+        Value::Array(items) if items.is_empty() => {}
+        Value::Array(_) | Value::Object(_) => prompt.text(Part::Tools, value.to_string()),
+        _ => {}
     }
-}
-
-fn json(value: &Value, encoding: Encoding) -> u64 {
-    text(&value.to_string(), encoding)
 }
