@@ -1,7 +1,5 @@
 //! Estimate, acquire, send, observe and release in one go.
 
-use std::borrow::Cow;
-use std::error::Error;
 use std::future::Future;
 
 use crate::error::AcquireError;
@@ -14,25 +12,31 @@ use crate::quota::{Cost, Usage};
 /// Ready-made for a pair of a model's name and a [`Cost`], and, with the feature `tiktoken`, for a
 /// request body as `serde_json::Value`.
 pub trait Request {
-    /// The model's name and what the call is expected to cost.
-    ///
-    /// # Errors
-    ///
-    /// If the request is not one whose cost can be told.
-    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>>;
+    /// What the call is expected to cost, or what tells it.
+    fn expected(&self) -> Expected<'_>;
+}
+
+/// What a call is expected to cost, or what tells it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Expected<'a> {
+    /// The model's name and the cost.
+    Cost(&'a str, Cost),
+    /// The JSON that is sent, for the limiter's [`Estimator`](crate::estimate::Estimator).
+    #[cfg(feature = "tiktoken")]
+    Body(&'a serde_json::Value),
 }
 
 impl<N: AsRef<str>> Request for (N, Cost) {
-    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>> {
-        Ok((Cow::Borrowed(self.0.as_ref()), self.1))
+    fn expected(&self) -> Expected<'_> {
+        Expected::Cost(self.0.as_ref(), self.1)
     }
 }
 
 #[cfg(feature = "tiktoken")]
 impl Request for serde_json::Value {
-    fn model_and_cost(&self) -> Result<(Cow<'_, str>, Cost), Box<dyn Error + Send + Sync>> {
-        let estimate = crate::estimate::request(self)?;
-        Ok((Cow::Owned(estimate.model().to_owned()), estimate.cost()))
+    fn expected(&self) -> Expected<'_> {
+        Expected::Body(self)
     }
 }
 
@@ -101,8 +105,9 @@ impl<B: AsRef<[u8]>> Answer for http::Response<B> {
 #[non_exhaustive]
 pub enum CallError<E> {
     /// Its cost could not be told; nothing was sent.
+    #[cfg(feature = "tiktoken")]
     #[error("the cost of the request cannot be told: {0}")]
-    Estimate(#[source] Box<dyn Error + Send + Sync>),
+    Estimate(#[from] crate::estimate::EstimateError),
     /// It was not admitted; nothing was sent.
     #[error(transparent)]
     Acquire(#[from] AcquireError),
@@ -147,11 +152,38 @@ impl Limiter {
         Fut: Future<Output = Result<A, E>>,
         A: Answer,
     {
-        let (model, cost) = request.model_and_cost().map_err(CallError::Estimate)?;
-        let permit = self.acquire(&model, cost).await?;
+        match request.expected() {
+            Expected::Cost(model, cost) => self.send(request, send, model, cost, |_| {}).await,
+            #[cfg(feature = "tiktoken")]
+            Expected::Body(body) => {
+                let estimator = self.estimator();
+                let estimate = estimator.request(body).await?;
+                let learn = |usage: &Usage| estimator.learn(&estimate, usage);
+                self.send(request, send, estimate.model(), estimate.cost(), learn).await
+            }
+        }
+    }
+
+    async fn send<'a, R, F, Fut, A, E>(
+        &self,
+        request: &'a R,
+        send: F,
+        model: &str,
+        cost: Cost,
+        learn: impl Fn(&Usage),
+    ) -> Result<A, CallError<E>>
+    where
+        R: Request + ?Sized,
+        F: FnOnce(&'a R) -> Fut,
+        Fut: Future<Output = Result<A, E>>,
+        A: Answer,
+    {
+        let permit = self.acquire(model, cost).await?;
         let answer = send(request).await.map_err(CallError::Send)?;
         permit.observe(answer.status().unwrap_or(200), &Head(&answer));
-        match (answer.status().and_then(Verdict::from_status), answer.usage()) {
+        let usage = answer.usage();
+        usage.iter().for_each(&learn);
+        match (answer.status().and_then(Verdict::from_status), usage) {
             (Some(verdict), _) => permit.refused(verdict).await,
             (None, Some(usage)) => permit.release(usage).await,
             (None, None) => drop(permit),

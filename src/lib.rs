@@ -65,7 +65,7 @@ mod queue;
 mod quota;
 mod time;
 
-pub use call::{Answer, CallError, Request};
+pub use call::{Answer, CallError, Expected, Request};
 pub use error::{AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, QueueFull, UnknownModel};
 pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};

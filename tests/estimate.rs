@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tollgate::Cost;
-use tollgate::estimate::{self, DEFAULT_MAX_OUTPUT, Encoding, EstimateError};
+use tollgate::estimate::{self, Accuracy, DEFAULT_MAX_OUTPUT, Encoding, EstimateError};
 
 fn cost(body: Value) -> Cost {
     estimate::request(&body).unwrap().cost()
@@ -190,19 +190,23 @@ fn every_model_is_counted_with_its_own_vocabulary() {
         ("openrouter/openai/gpt-4:free", Cl100kBase),
         ("openai/ft:gpt-4:acme::abc", Cl100kBase),
     ] {
-        assert_eq!(Encoding::of(model), (encoding, true), "{model}");
+        assert_eq!(Encoding::of(model), Some(encoding), "{model}");
     }
-    for model in ["gpt-6-astra", "claude-sonnet-4", "gpt-4.9", "gpt-40", "o12", "", "/", "ft:", "漢字"] {
-        assert_eq!(Encoding::of(model), (O200kBase, false), "{model}");
+    for model in ["gpt-6-astra", "gpt-4.9", "gpt-40", "o12"] {
+        assert_eq!(Encoding::of(model), Some(O200kBase), "{model}");
+        let estimate = estimate::request(&chat(json!({ "model": model }))).unwrap();
+        assert_eq!(estimate.accuracy(), Accuracy::Assumed, "{model}");
+    }
+    for model in ["claude-sonnet-4", "mistral-large", "", "/", "ft:", "漢字"] {
+        assert_eq!(Encoding::of(model), None, "{model}");
     }
 }
 
 #[test]
 fn an_unknown_model_is_estimated_and_says_so() {
     let unknown = estimate::request(&chat(json!({ "model": "acme/llm-1" }))).unwrap();
-    assert!(unknown.is_fallback());
-    assert_eq!((unknown.model(), unknown.encoding().name()), ("acme/llm-1", "o200k_base"));
-    assert!(!estimate::request(&chat(json!({}))).unwrap().is_fallback());
+    assert_eq!((unknown.model(), unknown.accuracy()), ("acme/llm-1", Accuracy::Approximate));
+    assert_eq!(estimate::request(&chat(json!({}))).unwrap().accuracy(), Accuracy::Exact);
 }
 
 #[test]
@@ -234,7 +238,7 @@ fn a_responses_call_is_not_taken_for_an_embedding_whose_answer_is_free() {
     ] {
         assert!(matches!(estimate::request(&body), Err(EstimateError::NotAnEmbedding { .. })), "{body}");
     }
-    assert_eq!(cost(json!({ "model": "acme/embed", "input": "hello" })), Cost::input(1));
+    assert_eq!(cost(json!({ "model": "acme/embed", "input": "hello" })), Cost::input(2));
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn futures_and_permits_are_small() {
     assert!(size_of::<Acquire>() <= 96, "{} bytes", size_of::<Acquire>());
     assert!(size_of::<Permit>() <= 112, "{} bytes", size_of::<Permit>());
     assert!(size_of::<AcquireError>() <= 64, "{} bytes", size_of::<AcquireError>());
-    assert_eq!((size_of::<Limiter>(), size_of::<Settled>()), (8, 0));
+    assert_eq!((size_of::<Limiter>(), size_of::<Settled>()), (16, 0));
 }
 
 #[tokio::test(start_paused = true)]

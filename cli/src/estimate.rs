@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use tollgate::Cost;
-use tollgate::estimate::{self, DEFAULT_MAX_OUTPUT};
+use tollgate::estimate::{self, Accuracy, DEFAULT_MAX_OUTPUT};
 
 use crate::progress::Console;
 
@@ -31,8 +31,16 @@ impl Estimator {
     pub(crate) fn request(&mut self, body: &Value) -> Result<(String, Cost), String> {
         let estimate = estimate::request(body).map_err(|error| error.to_string())?;
         let model = estimate.model();
-        if estimate.is_fallback() {
-            self.tell(model, true, "is not known; its tokens are counted as gpt-4o's");
+        match estimate.accuracy() {
+            Accuracy::Assumed => self.tell(model, true, "is not known; its tokens are counted as gpt-4o's"),
+            Accuracy::Approximate => {
+                self.tell(
+                    model,
+                    true,
+                    "has no public vocabulary; its tokens are told by the kinds of characters",
+                );
+            }
+            _ => {}
         }
         if estimate.assumes_output() {
             let assumed =

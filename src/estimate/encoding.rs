@@ -1,14 +1,10 @@
 use std::fmt;
 
-use tiktoken_rs::CoreBPE;
-
-use super::pieces::pieces;
-
 /// A vocabulary: how text is cut into tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// GPT-4o and later; also the fallback for models that are not known.
+    /// GPT-4o and later.
     O200kBase,
     /// The open-weight gpt-oss models. Text counts the same as with [`Encoding::O200kBase`].
     O200kHarmony,
@@ -41,29 +37,60 @@ const MODELS: &[(&str, Encoding)] = &[
 const EMBEDDING_3: &str = "text-embedding-3-";
 const EMBEDDING_2: &str = "text-embedding-ada-002";
 
+/// Beginnings of names that are OpenAI's, whatever comes.
+const OPENAI: &[&str] = &["gpt-", "chatgpt-", "o1", "o2", "o3", "o4", "o5", "codex-"];
+
+/// What a model's texts are counted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Vocabulary {
+    /// Its own.
+    Own(Encoding),
+    /// The newest one of its maker, since the model is not known.
+    Assumed(Encoding),
+    /// None: it is not public.
+    Unknown,
+}
+
+impl Vocabulary {
+    pub(super) fn of(model: &str) -> Self {
+        let name = base_name(model);
+        let known = MODELS.iter().filter(|(beginning, _)| begins(name, beginning));
+        match known.max_by_key(|(beginning, _)| beginning.len()) {
+            Some(&(_, encoding)) => Vocabulary::Own(encoding),
+            None if OPENAI.iter().any(|beginning| name.starts_with(beginning)) => {
+                Vocabulary::Assumed(Encoding::O200kBase)
+            }
+            None => Vocabulary::Unknown,
+        }
+    }
+
+    pub(super) fn encoding(self) -> Option<Encoding> {
+        match self {
+            Vocabulary::Own(encoding) | Vocabulary::Assumed(encoding) => Some(encoding),
+            Vocabulary::Unknown => None,
+        }
+    }
+}
+
 impl Encoding {
-    /// The vocabulary of `model`, and whether the model is known. One that is not gets
-    /// [`Encoding::O200kBase`].
+    /// The vocabulary of `model`; `None` where it is not public.
     ///
     /// Known are OpenAI's models by the beginning of their names, fine-tunes of them
-    /// (`ft:gpt-4o:acme::id`), and any of these behind the name of who serves it (`openai/gpt-4o`).
+    /// (`ft:gpt-4o:acme::id`), and any of these behind the name of who serves it (`openai/gpt-4o`). A model
+    /// that is named like one of OpenAI's and is not known is taken to have [`Encoding::O200kBase`].
     ///
     /// # Example: the vocabulary of a dated model
     ///
     /// ```
     /// use tollgate::estimate::Encoding;
     ///
-    /// assert_eq!(Encoding::of("gpt-4-0613"), (Encoding::Cl100kBase, true));
-    /// assert_eq!(Encoding::of("gpt-4o-2024-08-06"), (Encoding::O200kBase, true));
-    /// assert_eq!(Encoding::of("mistral-large"), (Encoding::O200kBase, false));
+    /// assert_eq!(Encoding::of("gpt-4-0613"), Some(Encoding::Cl100kBase));
+    /// assert_eq!(Encoding::of("gpt-4o-2024-08-06"), Some(Encoding::O200kBase));
+    /// assert_eq!(Encoding::of("gpt-6"), Some(Encoding::O200kBase));
+    /// assert_eq!(Encoding::of("mistral-large"), None);
     /// ```
-    pub fn of(model: &str) -> (Encoding, bool) {
-        let name = base_name(model);
-        let known = MODELS.iter().filter(|(beginning, _)| begins(name, beginning));
-        match known.max_by_key(|(beginning, _)| beginning.len()) {
-            Some(&(_, encoding)) => (encoding, true),
-            None => (Encoding::O200kBase, false),
-        }
+    pub fn of(model: &str) -> Option<Encoding> {
+        Vocabulary::of(model).encoding()
     }
 
     /// The name that tiktoken knows it by.
@@ -74,15 +101,6 @@ impl Encoding {
             Encoding::Cl100kBase => "cl100k_base",
         }
     }
-
-    /// Harmony is `o200k_base` with more special tokens, and special tokens are never counted here:
-    /// sharing the vocabulary spares 45 MB and 180 ms.
-    fn vocabulary(self) -> &'static CoreBPE {
-        match self {
-            Encoding::O200kBase | Encoding::O200kHarmony => tiktoken_rs::o200k_base_singleton(),
-            Encoding::Cl100kBase => tiktoken_rs::cl100k_base_singleton(),
-        }
-    }
 }
 
 impl fmt::Display for Encoding {
@@ -91,51 +109,12 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// How many tokens `text` is.
-///
-/// What looks like a special token (`<|endoftext|>`) is counted as the text that it is, as the
-/// provider does with the text of a message.
-///
-/// The count is exact for text of up to 64 KiB, and beyond for any text in which words, numbers or
-/// punctuation end now and then. Longer text is counted in pieces of at most 64 KiB, so that no input
-/// exhausts the tokenizer; where 64 KiB hold no place at which a token must end (a run of one
-/// letter, of blanks, of dashes), the count may be off by a few tokens for each piece.
-///
-/// The first call builds the vocabulary; see [`warm_up`].
-///
-/// # Example: count a text
-///
-/// ```
-/// use tollgate::estimate::{self, Encoding};
-///
-/// assert_eq!(estimate::text("hello world", Encoding::O200kBase), 2);
-/// assert_eq!(estimate::text("<|endoftext|>", Encoding::O200kBase), 7);
-/// ```
-pub fn text(text: &str, encoding: Encoding) -> u64 {
-    let vocabulary = encoding.vocabulary();
-    pieces(text).map(|piece| vocabulary.count_ordinary(piece) as u64).sum()
-}
-
-/// Builds the vocabularies now, instead of within the first call that needs them.
-///
-/// Blocks for about 0.25 s (180 ms `o200k_base`, 70 ms `cl100k_base`; release build) and holds some
-/// 70 MB from then on. Call it before the program serves, or from a thread that may block. To build
-/// one vocabulary alone, count an empty [`text`] with it.
-///
-/// # Example: pay for the vocabularies at the start
-///
-/// ```
-/// tollgate::estimate::warm_up();
-/// ```
-pub fn warm_up() {
-    Encoding::O200kBase.vocabulary();
-    Encoding::Cl100kBase.vocabulary();
-}
-
 /// Whether `model` is known, and answers in text.
 pub(super) fn is_generative(model: &str) -> bool {
     let name = base_name(model);
-    Encoding::of(model).1 && !name.starts_with(EMBEDDING_3) && !name.starts_with(EMBEDDING_2)
+    Vocabulary::of(model) != Vocabulary::Unknown
+        && !name.starts_with(EMBEDDING_3)
+        && !name.starts_with(EMBEDDING_2)
 }
 
 /// The model behind a fine-tune or behind the name of who serves it.

@@ -51,7 +51,7 @@ fn cut(text: &str) -> usize {
 ///
 /// "Letter" and "punctuation" are told for ASCII and for the scripts that write without blanks only.
 /// That is enough to find a seam, and does not depend on the Unicode version.
-fn is_seam(left: char, right: char) -> bool {
+pub(super) fn is_seam(left: char, right: char) -> bool {
     if right.is_whitespace() && !matches!(right, '\r' | '\n') {
         return !left.is_whitespace();
     }

@@ -2,17 +2,16 @@
 
 use serde_json::{Map, Value};
 
+use super::encoding::Vocabulary;
 use super::error::found;
 use super::prompt::{Part, Prompt};
-use super::{Encoding, EstimateError, chat, encoding, output, prompts};
+use super::{EstimateError, chat, encoding, output, prompts};
 
 /// A request, read but not counted.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) model: &'a str,
-    pub(super) encoding: Encoding,
-    /// Whether the encoding is the model's own.
-    pub(super) known: bool,
+    pub(super) vocabulary: Vocabulary,
     pub(super) prompt: Prompt<'a>,
     /// The most tokens of the answer.
     pub(super) max_output: u64,
@@ -27,9 +26,9 @@ pub(super) fn read(body: &Value) -> Result<Request<'_>, EstimateError> {
     let Some(Value::String(model)) = body.get("model") else {
         return Err(EstimateError::MissingModel { found: found(body.get("model")) });
     };
-    let (encoding, known) = Encoding::of(model);
     let (prompt, (max_output, assumes_output)) = content(body, model)?;
-    Ok(Request { model, encoding, known, prompt, max_output, assumes_output })
+    let vocabulary = Vocabulary::of(model);
+    Ok(Request { model, vocabulary, prompt, max_output, assumes_output })
 }
 
 /// The prompt, and the most tokens of the answer with whether they are assumed.

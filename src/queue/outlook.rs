@@ -108,7 +108,7 @@ impl Outlook {
                     let call = self.queue.leave(key);
                     if let (Standing::Granted(charged), true) = (call.standing, ends_at_once) {
                         let cost = call.request.cost;
-                        let usage = Usage::new(cost.input_tokens(), cost.max_output_tokens());
+                        let usage = Usage::new(cost.input_tokens(), cost.expected_output_tokens());
                         self.ledger.settle(&charged, None, &End::Released(usage), now);
                     }
                 }

@@ -13,8 +13,9 @@ use super::{Cost, Unit, Usage};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Charge {
-    /// What the call really used. `input + max_output` is reserved, and what was not used comes
-    /// back when the call is released. The safe rule where the provider's is not known.
+    /// What the call really used. `input + max_output` is reserved, or less where the cost says what is
+    /// [expected](Cost::expected_output), and what was not used comes back when the call is released. The safe
+    /// rule where the provider's is not known.
     #[default]
     Usage,
     /// `input + max_output`, taken when the call is admitted: what the answer did not use of the cap does
@@ -54,8 +55,13 @@ impl Charge {
     /// What is taken when a call that is expected to cost `cost` is admitted.
     #[inline]
     pub(crate) fn reserve(self, cost: &Cost) -> Amounts {
-        let tokens = if self == Charge::InputOnly { cost.input_tokens() } else { cost.tokens() };
-        Amounts::new(1, tokens, cost.input_tokens(), cost.max_output_tokens(), 1)
+        let output = match self {
+            Charge::Usage | Charge::InputOnly => cost.expected_output_tokens(),
+            Charge::InputPlusMaxOutput => cost.max_output_tokens(),
+        };
+        let of_tokens = if self == Charge::InputOnly { 0 } else { output };
+        let tokens = cost.input_tokens().saturating_add(of_tokens);
+        Amounts::new(1, tokens, cost.input_tokens(), output, 1)
     }
 
     /// What a call has cost once its usage is known. A slot in flight is no price.

@@ -19,17 +19,26 @@ pub struct Cost {
     input_tokens: u64,
     #[serde(rename = "max_output", default)]
     max_output_tokens: u64,
+    #[serde(rename = "expected_output", default, skip_serializing_if = "Option::is_none")]
+    expected_output_tokens: Option<u64>,
 }
 
 impl Cost {
     /// A call whose prompt holds `tokens` tokens and whose answer costs none (an embedding).
     pub const fn input(tokens: u64) -> Self {
-        Cost { input_tokens: tokens, max_output_tokens: 0 }
+        Cost { input_tokens: tokens, max_output_tokens: 0, expected_output_tokens: None }
     }
 
     /// The most tokens the answer may hold: what the request says as `max_tokens`, times `n`.
     pub const fn max_output(self, tokens: u64) -> Self {
         Cost { max_output_tokens: tokens, ..self }
+    }
+
+    /// The tokens that the answer will probably hold. Where the provider charges what was really
+    /// used ([`Charge::Usage`](super::Charge::Usage)), so much is reserved instead of the most; what
+    /// an answer uses beyond stays as debt. More than the most counts as the most.
+    pub const fn expected_output(self, tokens: u64) -> Self {
+        Cost { expected_output_tokens: Some(tokens), ..self }
     }
 
     /// Tokens of the prompt.
@@ -42,14 +51,24 @@ impl Cost {
         self.max_output_tokens
     }
 
-    /// Both together.
+    /// The tokens that the answer will probably hold: the most, where nothing else is known.
+    pub const fn expected_output_tokens(&self) -> u64 {
+        match self.expected_output_tokens {
+            Some(tokens) if tokens < self.max_output_tokens => tokens,
+            _ => self.max_output_tokens,
+        }
+    }
+
+    /// The prompt and the most that the answer may hold together.
     pub const fn tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.max_output_tokens)
     }
 
     /// Whether it is no more than `other` of anything.
     pub(crate) fn is_at_most(self, other: Cost) -> bool {
-        self.input_tokens <= other.input_tokens && self.max_output_tokens <= other.max_output_tokens
+        self.input_tokens <= other.input_tokens
+            && self.max_output_tokens <= other.max_output_tokens
+            && self.expected_output_tokens() <= other.expected_output_tokens()
     }
 }
 

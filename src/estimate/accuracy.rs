@@ -1,0 +1,34 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How the texts of a request were counted; later ones are to be trusted less.
+///
+/// It speaks of texts alone. Tools, images and files are approximations of their own: see
+/// [`estimate::request`](super::request()).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Accuracy {
+    /// With the model's own vocabulary.
+    Exact,
+    /// With `o200k_base`, since the model's name looks like one of OpenAI's but is not known.
+    Assumed,
+    /// At least one text was too long, and windows of it were counted: 3 % off on the average, 10 % at
+    /// worst on text in natural languages, code and JSON.
+    Sampled,
+    /// By the kinds of characters, since the vocabulary is not public or not built yet: 7 % off on the
+    /// average, 19 % at the 95th percentile, beside what `o200k_base` would count.
+    Approximate,
+}
+
+impl fmt::Display for Accuracy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Accuracy::Exact => "exact",
+            Accuracy::Assumed => "assumed",
+            Accuracy::Sampled => "sampled",
+            Accuracy::Approximate => "approximate",
+        })
+    }
+}

@@ -1,0 +1,80 @@
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use foldhash::quality::RandomState;
+use quick_cache::sync::Cache;
+
+use super::Encoding;
+
+/// How many tokens a text is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count {
+    pub(super) tokens: u64,
+    /// Whether only windows of it were counted.
+    pub(super) sampled: bool,
+}
+
+/// The counts of texts that were counted before.
+///
+/// A text is known by a hash of 64 bits, keyed for each cache, and its length: that two of a million
+/// texts of one length are taken for one another has a probability of 3 in 100 million.
+pub(super) struct Counts {
+    hasher: RandomState,
+    entries: usize,
+    cache: OnceLock<Cache<Key, Count>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    hash: u64,
+    length: usize,
+    encoding: Encoding,
+}
+
+impl Counts {
+    /// Remembers about as many texts as `entries`.
+    pub(super) fn new(entries: usize) -> Self {
+        Counts {
+            hasher: RandomState::default(),
+            entries,
+            cache: OnceLock::new(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn key(&self, text: &str, encoding: Encoding) -> Key {
+        Key { hash: self.hasher.hash_one(text.as_bytes()), length: text.len(), encoding }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Count> {
+        let found = self.cache().get(key);
+        let counted = if found.is_some() { &self.hits } else { &self.misses };
+        counted.fetch_add(1, Relaxed);
+        found
+    }
+
+    pub(super) fn put(&self, key: Key, count: Count) {
+        self.cache().insert(key, count);
+    }
+
+    pub(super) fn hits(&self) -> u64 {
+        self.hits.load(Relaxed)
+    }
+
+    pub(super) fn misses(&self) -> u64 {
+        self.misses.load(Relaxed)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cache.get().map_or(0, Cache::len)
+    }
+
+    /// Made when the first text is counted: it takes its memory at once.
+    fn cache(&self) -> &Cache<Key, Count> {
+        self.cache.get_or_init(|| Cache::new(self.entries))
+    }
+}
