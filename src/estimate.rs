@@ -13,6 +13,8 @@
 //! sends megabytes at once counts them off its executor's threads.
 
 mod accuracy;
+#[cfg(feature = "bpe-openai")]
+mod bpe_openai;
 mod cache;
 mod chat;
 mod classes;
@@ -43,6 +45,8 @@ use serde_json::Value;
 use crate::quota::Cost;
 
 pub use accuracy::Accuracy;
+#[cfg(feature = "bpe-openai")]
+pub use bpe_openai::BpeOpenai;
 pub use counter::TokenCounter;
 pub use encoding::Encoding;
 pub use error::EstimateError;

@@ -40,6 +40,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `tiktoken` | yes | [`estimate`]: tokens of a request by the model's own encoding |
+//! | `bpe-openai` | no | [`estimate::BpeOpenai`]: another counter, faster on Chinese, that takes 34 MB |
 //! | `json` | with `tiktoken` | the usage of answers that are JSON, in [`Limiter::call`] |
 //! | `http` | no | [`Headers`] and [`Answer`] for the types of the `http` crate |
 //!

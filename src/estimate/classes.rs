@@ -3,9 +3,14 @@
 //! Each character weighs what characters of its class cost on the average, fitted on text in eight
 //! natural languages, code, JSON and base64 against true counts of the two vocabularies (1,000-byte
 //! slices, November 2026). On slices that took no part in the fit the error was 7 % on the average and
-//! 19 % at the 95th percentile; the worst under-estimate, JSON full of symbols, 63 %.
+//! 19 % at the 95th percentile; the worst under-estimate, JSON full of symbols, 63 %. Short texts are told
+//! less well, and scripts that no vocabulary knows well (Ethiopic, Lao) have up to five times as many.
 
 use super::Encoding;
+
+/// Weight of a digit after another: the vocabularies take three at a time. (The weight of
+/// digits was fitted on short numbers.)
+const DIGIT_WITHIN: u16 = 333;
 
 /// Weights in thousandths of a token.
 struct Weights {
@@ -74,23 +79,45 @@ pub(super) fn count(text: &str, encoding: Encoding) -> u64 {
         '\u{800}'..='\u{ffff}' => weights.three_bytes,
         _ => weights.four_bytes,
     };
-    text.chars().map(|c| u64::from(weight(c))).sum::<u64>().div_ceil(1_000)
+    let mut digits = false;
+    let weigh = |c: char| {
+        let within_a_number = std::mem::replace(&mut digits, c.is_ascii_digit()) && digits;
+        u64::from(if within_a_number { DIGIT_WITHIN } else { weight(c) })
+    };
+    text.chars().map(weigh).sum::<u64>().div_ceil(1_000)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::estimate::{Tiktoken, TokenCounter};
+
+    /// The parts of the corpus that are long enough for an average to mean something.
+    fn texts() -> Vec<String> {
+        let parts: Vec<String> =
+            serde_json::from_str(include_str!("../../tests/fixtures/corpus.json")).unwrap();
+        parts.into_iter().filter(|part| part.len() > 300).collect()
+    }
 
     #[test]
-    fn text_of_every_kind_is_within_a_third_of_its_true_count() {
-        // True counts by npm tiktoken 1.0.22 (o200k_base, cl100k_base).
-        for (text, o200k, cl100k) in TRUE {
-            for (encoding, truth) in [(Encoding::O200kBase, o200k), (Encoding::Cl100kBase, cl100k)] {
-                let told = count(text, encoding);
-                let error = told.abs_diff(truth) as f64 / truth as f64;
-                assert!(error < 0.34, "{text}: {told} instead of {truth}");
-            }
+    fn text_of_every_kind_is_told_to_within_a_third_on_the_average() {
+        for encoding in [Encoding::O200kBase, Encoding::Cl100kBase] {
+            let error = |text: &String| {
+                let truth = Tiktoken.count(text, encoding) as f64;
+                (count(text, encoding) as f64 - truth).abs() / truth
+            };
+            let errors: Vec<f64> = texts().iter().map(error).collect();
+            let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+            let worst = errors.iter().copied().fold(0.0, f64::max);
+            assert!(errors.len() > 50 && mean < 0.3 && worst < 0.9, "{encoding}: {mean}, {worst}");
         }
     }
-    const TRUE: [(&str, u64, u64); 0] = [];
+
+    #[test]
+    fn every_text_is_at_least_one_token() {
+        assert_eq!(count("", Encoding::O200kBase), 0);
+        for text in ["a", " ", "\u{301}", "漢"] {
+            assert!(count(text, Encoding::O200kBase) >= 1, "{text:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub(super) struct Correction {
 }
 
 /// How many tokens the first guess weighs: as much as a short call.
-const GUESS: f64 = 100.0;
+const GUESS: f64 = 50.0;
 /// What a call still weighs when another one has ended.
 const MEMORY: f64 = 0.95;
 /// A provider that counts a quarter or four times as much means something else by a token.
