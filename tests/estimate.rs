@@ -65,8 +65,10 @@ fn the_cookbooks_conversation_costs_what_the_api_counted() {
 }
 
 #[test]
-fn the_gpt_5_family_costs_one_token_less() {
-    for model in ["gpt-5", "gpt-5-nano", "gpt-5.1", "openai/gpt-5-mini", "ft:gpt-5:acme::x"] {
+fn gpt_5_and_the_o_models_cost_one_token_less() {
+    for model in
+        ["gpt-5", "gpt-5-nano", "gpt-5.1", "openai/gpt-5-mini", "ft:gpt-5:acme::x", "o3-mini", "o4-mini"]
+    {
         assert_eq!(cost(chat(json!({ "model": model }))).input_tokens(), HI - 1, "{model}");
     }
 }
@@ -97,21 +99,146 @@ fn parts_of_other_kinds_cost_their_json() {
     assert_eq!(said(json!({ "role": "user", "content": [part] })), 7 + tokens(&part.to_string()));
 }
 
+/// What a call costs beside the message that says "hi".
+fn beside(fields: Value) -> u64 {
+    cost(chat(fields)).input_tokens() - HI
+}
+
+fn weather() -> Value {
+    json!({ "name": "weather", "description": "Get the weather", "parameters": { "type": "object" } })
+}
+
+/// The declaration of [`weather`], as the model reads it.
+const WEATHER: &str =
+    "namespace functions {\n\n// Get the weather\ntype weather = () => any;\n\n} // namespace functions";
+
 #[test]
-fn tools_and_schemas_are_not_free() {
-    let tools = json!([{ "type": "function", "function": { "name": "weather", "parameters": { "type": "object" } } }]);
-    for field in ["tools", "functions", "response_format", "tool_choice", "function_call"] {
-        let input = cost(chat(json!({ field: tools }))).input_tokens();
-        assert_eq!(input, HI + tokens(&tools.to_string()), "{field}");
+fn tools_cost_their_declarations_as_types() {
+    let declared = tokens(WEATHER) + 9;
+    for tools in [
+        json!({ "tools": [{ "type": "function", "function": weather() }] }),
+        json!({ "tools": [weather()] }),
+        json!({ "functions": [weather()] }),
+    ] {
+        assert_eq!(beside(tools.clone()), declared, "{tools}");
+        let parts = estimate::request(&chat(tools)).unwrap().parts();
+        assert_eq!((parts.tools, parts.text), (declared, 1));
     }
     for nothing in [json!(null), json!([]), json!("auto")] {
-        let body = chat(json!({ "tools": nothing, "tool_choice": nothing, "response_format": nothing }));
-        assert_eq!(cost(body).input_tokens(), HI);
+        let fields = json!({ "tools": nothing, "functions": nothing, "response_format": nothing });
+        assert_eq!(beside(fields), 0, "{nothing}");
     }
-    let calls =
-        json!([{ "id": "call_1", "type": "function", "function": { "name": "weather", "arguments": "{}" } }]);
-    let message = json!({ "role": "assistant", "content": null, "tool_calls": calls });
-    assert_eq!(said(message), 7 + tokens(&calls.to_string()));
+}
+
+#[test]
+fn tools_share_the_system_message_if_there_is_one() {
+    let said = |messages: Value, tools: Value| {
+        cost(json!({ "model": "gpt-4o", "messages": messages, "tools": tools })).input_tokens()
+    };
+    let system = |content: &str| json!([{ "role": "system", "content": content }, { "role": "system", "content": "hi" }]);
+    let tools = json!([{ "type": "function", "function": weather() }]);
+    let declared = tokens(WEATHER) + 9;
+    for (content, line) in [("hi", 1), ("hi:", 0)] {
+        let alone = said(system(content), json!(null));
+        assert_eq!(said(system(content), tools.clone()), alone + declared - 4 + line, "{content}");
+    }
+}
+
+#[test]
+fn a_choice_of_a_tool_costs_only_where_it_is_told_to_the_model() {
+    let tools = json!([{ "type": "function", "function": weather() }]);
+    let more = |fields: Value| {
+        let mut with = json!({ "tools": tools });
+        with.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        beside(with) - beside(json!({ "tools": tools }))
+    };
+    let named = json!({ "type": "function", "function": { "name": "weather" } });
+    assert_eq!(more(json!({ "tool_choice": named })), 7 + 1);
+    assert_eq!(more(json!({ "function_call": { "name": "weather" } })), 4 + 1);
+    assert_eq!(more(json!({ "tool_choice": "none" })), 1);
+    for word in ["auto", "required"] {
+        assert_eq!(more(json!({ "tool_choice": word, "parallel_tool_calls": true })), 0, "{word}");
+    }
+    assert_eq!(beside(json!({ "tool_choice": "none" })), 0);
+}
+
+#[test]
+fn a_call_of_a_tool_costs_its_name_twice_and_its_arguments() {
+    let call = |arguments: &str| json!({ "id": "call_1", "type": "function", "function": { "name": "weather", "arguments": arguments } });
+    let calls = |model: &str, content: Value, calls: Value| {
+        let message = json!({ "role": "assistant", "content": content, "tool_calls": calls });
+        cost(json!({ "model": model, "messages": [message] })).input_tokens()
+    };
+    let one = json!([call("{}")]);
+    assert_eq!(calls("gpt-4o", json!(null), one.clone()), 7 + 5 + 2 + 1);
+    assert_eq!(calls("gpt-4", json!(null), one.clone()), 7 + 2 + 2 + 1);
+    assert_eq!(calls("gpt-5", json!(null), one.clone()), 6 + 11 + 2 + 1);
+    assert_eq!(calls("gpt-4o", json!("hi"), one.clone()), 7 + 5 + 2 + 1 + (1 + 4));
+    let two = json!([call("{}"), call("{   }")]);
+    let uses = r#"{"recipient_name":"functions.weather","parameters":{}}"#;
+    let together = tokens(&format!(r#"{{"tool_uses":[{uses},{uses}]}}"#));
+    assert_eq!(calls("gpt-4o", json!(null), two.clone()), 7 + together + 13 + 2 * 2);
+    assert_eq!(calls("gpt-5", json!(null), two), 6 + 2 * (11 + 2) + (1 + tokens("{   }")) + 4);
+}
+
+#[test]
+fn the_answer_of_a_tool_costs_its_text_alone() {
+    let answer = json!({ "role": "tool", "tool_call_id": "call_1", "name": "weather", "content": "hi" });
+    assert_eq!(said(answer), HI);
+    let function = json!({ "role": "function", "name": "weather", "content": "hi" });
+    assert_eq!(said(function), HI + 1 + 1 - 2);
+}
+
+#[test]
+fn a_schema_for_the_answer_costs_what_is_not_repeated_in_it() {
+    let schema = json!({
+        "type": "object",
+        "properties": { "required": { "type": "string" } },
+        "required": ["required"],
+        "additionalProperties": false,
+    });
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": schema } });
+    let shown = "# Response Formats\n\n## a\n\n{\"properties\":{\"required\":{\"type\":\"string\"}},\"type\":\"object\"}";
+    assert_eq!(beside(json!({ "response_format": format })), tokens(shown) + 7);
+    for plain in ["text", "json_object"] {
+        assert_eq!(beside(json!({ "response_format": { "type": plain } })), 0);
+    }
+}
+
+#[test]
+fn gpt_5_explains_its_tools() {
+    let tools = json!([{ "type": "function", "function": weather() }]);
+    let five = cost(chat(json!({ "model": "gpt-5.1", "tools": tools }))).input_tokens();
+    assert_eq!(five, HI - 1 + tokens(WEATHER) + 9 + 82);
+    let custom = json!([{ "type": "custom", "custom": { "name": "shell" } }]);
+    let five = cost(chat(json!({ "model": "gpt-5.1", "tools": custom }))).input_tokens();
+    assert_eq!(five, HI - 1 + tokens(&custom[0].to_string()) + 223 + 82);
+}
+
+#[test]
+fn what_is_no_tool_and_no_call_costs_its_json() {
+    let odd = json!({ "type": "odd", "odd": [1] });
+    for field in ["tools", "tool_choice", "response_format", "function_call"] {
+        assert_eq!(beside(json!({ field: odd })), tokens(&odd.to_string()), "{field}");
+    }
+    for field in ["tool_calls", "function_call"] {
+        assert_eq!(
+            said(json!({ "role": "user", "content": "hi", field: odd })),
+            HI + tokens(&odd.to_string())
+        );
+    }
+}
+
+#[test]
+fn options_that_are_not_read_cost_nothing() {
+    let fields = json!({
+        "prediction": { "type": "content", "content": "hello world" },
+        "web_search_options": { "search_context_size": "low" },
+        "modalities": ["text", "audio"],
+        "audio": { "voice": "alloy", "format": "wav" },
+        "metadata": { "a": "hello world" },
+    });
+    assert_eq!(beside(fields), 0);
 }
 
 #[test]

@@ -41,6 +41,46 @@ fn json_as_deep_as_a_parser_allows_is_estimated_on_a_small_stack() {
     std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).unwrap().join().unwrap();
 }
 
+#[test]
+fn a_schema_as_deep_as_a_parser_allows_is_estimated_on_a_small_stack() {
+    let deep = || {
+        for wrap in [
+            (|it| json!({ "type": "object", "properties": { "a": it } })) as fn(Value) -> Value,
+            |it| json!({ "type": ["array", "array", "object"], "items": it }),
+            |it| json!({ "anyOf": [it, { "type": "null" }] }),
+        ] {
+            let schema = (0..60).fold(json!({ "type": "string" }), |it, _| wrap(it));
+            assert!(of_parameters(schema) > 60);
+        }
+    };
+    std::thread::Builder::new().stack_size(256 * 1024).spawn(deep).unwrap().join().unwrap();
+}
+
+/// A schema that says the same twice at each level would be written 2^40 times, one that refers to itself
+/// for ever.
+#[test]
+fn a_schema_costs_work_by_its_size_alone() {
+    let twice = |it| json!({ "type": ["object", "object", "object"], "properties": { "a": it } });
+    let nested = (0..40).fold(json!({ "type": "string" }), |it, _| twice(it));
+    let itself =
+        json!({ "$defs": { "a": { "$ref": "#/$defs/a" } }, "properties": { "a": { "$ref": "#/$defs/a" } } });
+    let names: Vec<String> = (0..20_000).map(|it| format!("field_{it}")).collect();
+    let fields: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!({ "type": "string" }))).collect();
+    let wide = json!({ "type": "object", "properties": fields, "required": names });
+    for (schema, tokens) in [(nested, 5_000), (itself, 200), (wide, 500_000)] {
+        let found = of_parameters(schema);
+        assert!(found < tokens, "{found} tokens");
+    }
+}
+
+/// The tokens of a call with one tool of these parameters, which are the schema of its answer, too.
+fn of_parameters(parameters: Value) -> u64 {
+    let format = json!({ "type": "json_schema", "json_schema": { "name": "a", "schema": parameters } });
+    let tool = json!({ "type": "function", "function": { "name": "f", "parameters": parameters } });
+    cost(chat(json!({ "tools": [tool], "response_format": format }))).input_tokens()
+}
+
 /// Any JSON of the fields that are read, right or wrong.
 fn garbage() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -50,10 +90,12 @@ fn garbage() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         "\\PC{0,12}".prop_map(Value::from),
-        "gpt-4o|gpt-5|text-embedding-3-small|text|image_url".prop_map(Value::from),
+        "gpt-4o|gpt-5|text-embedding-3-small|text|image_url|object|array|string|function|custom|json_schema|none"
+            .prop_map(Value::from),
     ];
     let key = "model|messages|input|prompt|max_tokens|max_completion_tokens|n|best_of|role|content|name|tools|\
-               tool_calls|type|text|suffix|[a-z]{1,3}";
+               tool_calls|function|arguments|parameters|description|properties|required|items|enum|const|anyOf|\
+               allOf|default|nullable|additionalProperties|json_schema|schema|custom|type|text|suffix|[a-z]{1,3}";
     leaf.prop_recursive(4, 48, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
@@ -74,6 +116,11 @@ proptest! {
         let _ = estimate::request(&json!({ "model": "gpt-4o", "prompt": body, "n": message, "suffix": message }));
         let one = json!({ "role": body, "content": message, "name": message, "tool_calls": body });
         let _ = estimate::request(&json!({ "model": "gpt-4o", "messages": [one], "max_tokens": body, "tools": message }));
+        let call = json!({ "role": "assistant", "tool_calls": [body, { "function": message }], "function_call": body });
+        let _ = estimate::request(&json!({ "model": "gpt-4", "messages": [call], "tool_choice": body, "response_format": message }));
+        let tool = json!({ "type": "function", "function": { "name": "f", "description": body, "parameters": message } });
+        let format = json!({ "type": "json_schema", "json_schema": { "name": message, "schema": body } });
+        let _ = estimate::request(&chat(json!({ "tools": [tool, body], "functions": message, "response_format": format })));
     }
 
     #[test]
