@@ -30,54 +30,18 @@ const MODELS: &[(&str, Encoding)] = &[
     ("gpt-35-turbo", Encoding::Cl100kBase),
     ("davinci-002", Encoding::Cl100kBase),
     ("babbage-002", Encoding::Cl100kBase),
-    (EMBEDDING_3, Encoding::Cl100kBase),
-    (EMBEDDING_2, Encoding::Cl100kBase),
+    ("text-embedding-3-", Encoding::Cl100kBase),
+    ("text-embedding-ada-002", Encoding::Cl100kBase),
 ];
 
-const EMBEDDING_3: &str = "text-embedding-3-";
-const EMBEDDING_2: &str = "text-embedding-ada-002";
-
-/// Beginnings of names that are OpenAI's, whatever comes.
-const OPENAI: &[&str] = &["gpt-", "chatgpt-", "o1", "o2", "o3", "o4", "o5", "codex-"];
-
-/// What a model's texts are counted with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vocabulary {
-    /// Its own.
-    Own(Encoding),
-    /// The newest one of its maker, since the model is not known.
-    Assumed(Encoding),
-    /// None: it is not public.
-    Unknown,
-}
-
-impl Vocabulary {
-    pub(super) fn of(model: &str) -> Self {
-        let name = base_name(model);
-        let known = MODELS.iter().filter(|(beginning, _)| begins(name, beginning));
-        match known.max_by_key(|(beginning, _)| beginning.len()) {
-            Some(&(_, encoding)) => Vocabulary::Own(encoding),
-            None if OPENAI.iter().any(|beginning| name.starts_with(beginning)) => {
-                Vocabulary::Assumed(Encoding::O200kBase)
-            }
-            None => Vocabulary::Unknown,
-        }
-    }
-
-    pub(super) fn encoding(self) -> Option<Encoding> {
-        match self {
-            Vocabulary::Own(encoding) | Vocabulary::Assumed(encoding) => Some(encoding),
-            Vocabulary::Unknown => None,
-        }
-    }
-}
-
 impl Encoding {
-    /// The vocabulary of `model`; `None` where it is not public.
+    /// What models that are not known are counted with.
+    pub const FALLBACK: Encoding = Encoding::O200kBase;
+
+    /// The vocabulary of `model`; `None` where it is not known, and [`Encoding::FALLBACK`] is used instead.
     ///
     /// Known are OpenAI's models by the beginning of their names, fine-tunes of them
-    /// (`ft:gpt-4o:acme::id`), and any of these behind the name of who serves it (`openai/gpt-4o`). A model
-    /// that is named like one of OpenAI's and is not known is taken to have [`Encoding::O200kBase`].
+    /// (`ft:gpt-4o:acme::id`), and any of these behind the name of who serves it (`openai/gpt-4o`).
     ///
     /// # Example: the vocabulary of a dated model
     ///
@@ -86,11 +50,12 @@ impl Encoding {
     ///
     /// assert_eq!(Encoding::of("gpt-4-0613"), Some(Encoding::Cl100kBase));
     /// assert_eq!(Encoding::of("gpt-4o-2024-08-06"), Some(Encoding::O200kBase));
-    /// assert_eq!(Encoding::of("gpt-6"), Some(Encoding::O200kBase));
     /// assert_eq!(Encoding::of("mistral-large"), None);
     /// ```
     pub fn of(model: &str) -> Option<Encoding> {
-        Vocabulary::of(model).encoding()
+        let name = base_name(model);
+        let known = MODELS.iter().filter(|(beginning, _)| begins(name, beginning));
+        known.max_by_key(|(beginning, _)| beginning.len()).map(|&(_, encoding)| encoding)
     }
 
     /// Which of the two vocabularies it cuts text with. Harmony is `o200k_base` with more special tokens,
@@ -118,12 +83,16 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// Whether `model` is known, and answers in text.
+/// Whether `model` is one to embed with, by its name.
+pub(super) fn is_embedding(model: &str) -> bool {
+    base_name(model).contains("embed")
+}
+
+/// Whether `model` is one that answers: OpenAI's, Anthropic's and Google's.
 pub(super) fn is_generative(model: &str) -> bool {
-    let name = base_name(model);
-    Vocabulary::of(model) != Vocabulary::Unknown
-        && !name.starts_with(EMBEDDING_3)
-        && !name.starts_with(EMBEDDING_2)
+    let families = ["gpt-", "claude", "gemini"];
+    !is_embedding(model)
+        && (Encoding::of(model).is_some() || families.iter().any(|family| base_name(model).contains(family)))
 }
 
 /// The model behind a fine-tune or behind the name of who serves it.
@@ -137,7 +106,7 @@ pub(super) fn base_name(model: &str) -> &str {
 }
 
 /// Whether `name` is `beginning` or a variant of it: `gpt-4-0613` is a `gpt-4`, `gpt-4.9` may not be.
-fn begins(name: &str, beginning: &str) -> bool {
+pub(super) fn begins(name: &str, beginning: &str) -> bool {
     name.strip_prefix(beginning).is_some_and(|rest| {
         rest.is_empty() || beginning.ends_with(['-', '.']) || rest.starts_with(['-', ':', '@'])
     })

@@ -16,22 +16,16 @@ pub enum EstimateError {
         /// What the serializer said.
         reason: String,
     },
-    /// There is no model, or it is not a string. (A body for Azure has none: the deployment is in the
-    /// address. Add one to the body that is estimated.)
+    /// There is no model, or it is not a string. (A body for Azure or Gemini has none: it is in
+    /// the address. Add one to the body that is estimated.)
     #[error("`model` should be a string, found {found}")]
     MissingModel {
         /// The type that was found; `nothing` where the field is not there.
         found: &'static str,
     },
     /// There is nothing to count.
-    #[error("found none of `messages` (chat), `prompt` (completion) and `input` (embedding)")]
+    #[error("found none of `messages` (chat), `contents` (Gemini), `prompt` (completion) and `input`")]
     MissingContent,
-    /// The `input` of a model that answers: a call of the Responses API, which is not estimated.
-    #[error("`input` is estimated for embeddings only, and {model} is asked for an answer")]
-    NotAnEmbedding {
-        /// The model, as the request names it.
-        model: String,
-    },
     /// A part of the prompt is of a type that the API does not take.
     #[error("`{field}` should be {expected}, found {found}")]
     UnexpectedType {

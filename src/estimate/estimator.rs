@@ -4,15 +4,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::cache::Counts;
-use super::counting::CountingThread;
-use super::encoding::Vocabulary;
-use super::forecast::Forecast;
-use super::learned::Learned;
-use super::report::Report;
+use super::count::{CountingThread, Counts, Tally};
+use super::learned::{Forecast, Learned, Report};
 use super::request::{self, Request};
-use super::tally::Tally;
-use super::{Accuracy, Encoding, Estimate, EstimateError, Tiktoken, TokenCounter};
+use super::{Encoding, Estimate, EstimateError, Tiktoken, TokenCounter};
 use crate::quota::Usage;
 
 /// Nanoseconds of counting that are done on the caller's thread.
@@ -119,9 +114,7 @@ impl Estimator {
     /// As [`estimate::request`](super::request()).
     pub fn request_blocking(&self, body: &Value) -> Result<Estimate, EstimateError> {
         let request = request::read(body)?;
-        if let Some(encoding) = request.vocabulary.encoding() {
-            self.inner.counter.prepare(encoding);
-        }
+        self.inner.counter.prepare(request.encoding.unwrap_or(Encoding::FALLBACK));
         let mut tally = self.begin(&request);
         tally.count(&*self.inner.counter, &self.inner.counts);
         Ok(self.finish(&request, tally))
@@ -145,7 +138,7 @@ impl Estimator {
             let counted = usage.input_tokens().saturating_sub(flat);
             let estimated = parts.tokens().saturating_sub(flat);
             if counted > 0 && estimated > 0 {
-                learned.learn_input(estimate.model(), estimated, counted);
+                learned.learn_input(estimate.model(), estimate.accuracy(), estimated, counted);
             }
         }
         let cap = estimate.cost().max_output_tokens();
@@ -167,28 +160,18 @@ impl Estimator {
 
     fn begin<'a>(&self, request: &'a Request<'_>) -> Tally<'a> {
         let Inner { counter, thread, counts, exact_up_to, .. } = &*self.inner;
-        let ready = |encoding| {
-            let ready = counter.is_ready(encoding);
-            if !ready {
-                thread.prepare(encoding);
-            }
-            ready
-        };
         let texts = request.prompt.texts();
-        match request.vocabulary {
-            Vocabulary::Own(encoding) if ready(encoding) => {
-                Tally::exact(texts, encoding, counts, *exact_up_to, Accuracy::Exact)
-            }
-            Vocabulary::Assumed(encoding) if ready(encoding) => {
-                Tally::exact(texts, encoding, counts, *exact_up_to, Accuracy::Assumed)
-            }
-            vocabulary => Tally::approximate(texts, vocabulary.encoding().unwrap_or(Encoding::O200kBase)),
+        let encoding = request.encoding.unwrap_or(Encoding::FALLBACK);
+        if counter.is_ready(encoding) {
+            return Tally::counted(texts, encoding, counts, *exact_up_to, request.accuracy());
         }
+        thread.prepare(encoding);
+        Tally::approximate(texts, encoding)
     }
 
     fn finish(&self, request: &Request<'_>, tally: Tally<'_>) -> Estimate {
         let mut learned = self.inner.learned.lock();
-        let ratio = learned.ratio(request.model);
+        let ratio = learned.ratio(request.model, tally.accuracy());
         let expected = learned.expected(self.inner.forecast, request.model, self.key.as_deref());
         drop(learned);
         Estimate::new(request, tally, ratio, expected, self.key.clone())

@@ -1,10 +1,19 @@
 //! What is learned of each model from the calls that have ended.
 
+mod correction;
+mod forecast;
+mod report;
+
 use std::collections::{BTreeMap, HashMap};
 
-use super::correction::Correction;
-use super::forecast::{Forecast, Lengths};
-use super::report::ModelReport;
+use super::Accuracy;
+use correction::Correction;
+use forecast::Lengths;
+
+pub use forecast::Forecast;
+pub use report::{ModelReport, Report};
+
+pub(super) use correction::times;
 
 /// How many models, and how many keys of each, are told apart. Those that come later are not learned.
 const MOST: usize = 1_024;
@@ -15,9 +24,12 @@ pub(super) struct Learned {
     models: HashMap<String, Model>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Model {
-    correction: Correction,
+    /// Of what was counted with a vocabulary.
+    counted: Correction,
+    /// Of what was told by the kinds of characters.
+    told: Correction,
     /// The lengths of all answers, whatever their key.
     lengths: Lengths,
     keys: HashMap<String, Lengths>,
@@ -28,12 +40,12 @@ struct Model {
 }
 
 impl Learned {
-    /// What the provider counts, in parts of what is estimated.
-    pub(super) fn ratio(&self, model: &str) -> f64 {
-        match self.models.get(model) {
-            Some(known) => known.correction.ratio(),
-            None => Correction::first(model).ratio(),
-        }
+    /// What the provider counts, in parts of what is estimated so accurately.
+    pub(super) fn ratio(&self, model: &str, accuracy: Accuracy) -> f64 {
+        self.models.get(model).map_or(1.0, |known| match accuracy {
+            Accuracy::Approximate => known.told.ratio(),
+            _ => known.counted.ratio(),
+        })
     }
 
     /// How many tokens an answer will probably have; `None` where its cap is all that is known.
@@ -48,10 +60,13 @@ impl Learned {
         of_key.or_else(|| known.lengths.percentile(percentile))
     }
 
-    pub(super) fn learn_input(&mut self, model: &str, estimated: u64, counted: u64) {
-        if let Some(known) = self.of(model) {
-            known.correction.learn(estimated, counted);
-        }
+    pub(super) fn learn_input(&mut self, model: &str, accuracy: Accuracy, estimated: u64, counted: u64) {
+        let Some(known) = self.of(model) else { return };
+        let correction = match accuracy {
+            Accuracy::Approximate => &mut known.told,
+            _ => &mut known.counted,
+        };
+        correction.learn(estimated, counted);
     }
 
     pub(super) fn learn_output(&mut self, model: &str, key: Option<&str>, cap: u64, used: u64) {
@@ -70,8 +85,8 @@ impl Learned {
 
     pub(super) fn report(&self) -> BTreeMap<String, ModelReport> {
         let report = |known: &Model| ModelReport {
-            correction: known.correction.ratio(),
-            corrected_by: known.correction.calls(),
+            correction: known.counted.ratio(),
+            corrected_by: known.counted.calls(),
             answers: known.answers,
             cap_used: (known.capped > 0).then(|| known.used as f64 / known.capped as f64),
         };
@@ -83,15 +98,7 @@ impl Learned {
             if self.models.len() >= MOST {
                 return None;
             }
-            let new = Model {
-                correction: Correction::first(model),
-                lengths: Lengths::default(),
-                keys: HashMap::new(),
-                capped: 0,
-                used: 0,
-                answers: 0,
-            };
-            self.models.insert(model.to_owned(), new);
+            self.models.insert(model.to_owned(), Model::default());
         }
         self.models.get_mut(model)
     }

@@ -1,8 +1,9 @@
 use serde_json::{Map, Value};
 
+use super::images::Rule;
 use super::overhead::Overhead;
 use super::prompt::{Part, Prompt};
-use super::{EstimateError, calls, functions};
+use super::{EstimateError, calls, content, functions};
 
 /// Tokens that the message of a legacy function has less than others.
 const FUNCTION: i64 = -2;
@@ -10,8 +11,6 @@ const FUNCTION: i64 = -2;
 const SHARED: i64 = -4;
 /// Tokens of a custom tool, beside its JSON: as many as a call to GPT-5 with one was seen to take.
 const CUSTOM_TOOL: i64 = 223;
-/// Tokens of an image; see [`super::request`].
-const IMAGE: i64 = 765;
 
 /// A chat request's prompt.
 ///
@@ -27,7 +26,7 @@ pub(super) fn prompt<'a>(
     let Value::Array(messages) = messages else {
         return Err(EstimateError::unexpected("messages", "an array", messages));
     };
-    let overhead = Overhead::of(model);
+    let (overhead, rule) = (Overhead::of(model), Rule::of(model));
     let mut prompt = Prompt::default();
     prompt.add(Part::Overhead, overhead.reply);
     let has_tools = tools(body, overhead, &mut prompt);
@@ -39,7 +38,7 @@ pub(super) fn prompt<'a>(
         let is_system = fields.get("role").and_then(Value::as_str) == Some("system");
         let joins = is_system && has_tools && !joined && !overhead.apart;
         (has_system, joined) = (has_system || is_system, joined || joins);
-        message(fields, joins, overhead, &mut prompt);
+        message(fields, joins, overhead, rule, &mut prompt);
     }
     if joined {
         prompt.add(Part::Tools, SHARED);
@@ -80,7 +79,13 @@ fn tools(body: &Map<String, Value>, overhead: Overhead, prompt: &mut Prompt<'_>)
 }
 
 /// One message. `joins` is whether the declarations of tools are written into it.
-fn message<'a>(fields: &'a Map<String, Value>, joins: bool, overhead: Overhead, prompt: &mut Prompt<'a>) {
+fn message<'a>(
+    fields: &'a Map<String, Value>,
+    joins: bool,
+    overhead: Overhead,
+    rule: Rule,
+    prompt: &mut Prompt<'a>,
+) {
     let string = |field| fields.get(field).and_then(Value::as_str);
     let role = string("role").unwrap_or_default();
     prompt.add(Part::Overhead, overhead.message);
@@ -96,7 +101,7 @@ fn message<'a>(fields: &'a Map<String, Value>, joins: bool, overhead: Overhead, 
     match fields.get("content") {
         // Counted with the text, because a line end after punctuation is no token of its own.
         Some(Value::String(it)) if joins => prompt.text(Part::Text, format!("{it}\n")),
-        Some(value) => content(value, prompt),
+        Some(value) => content::read(value, rule, prompt),
         None => {}
     }
     if let Some(refusal) = string("refusal") {
@@ -116,25 +121,5 @@ fn speaks(fields: &Map<String, Value>) -> bool {
         Some(Value::String(it)) => !it.is_empty(),
         Some(Value::Array(parts)) => !parts.is_empty(),
         _ => false,
-    }
-}
-
-fn content<'a>(value: &'a Value, prompt: &mut Prompt<'a>) {
-    match value {
-        Value::Null => {}
-        Value::String(it) => prompt.text(Part::Text, it),
-        Value::Array(parts) => parts.iter().for_each(|value| part(value, prompt)),
-        other => prompt.text(Part::Text, other.to_string()),
-    }
-}
-
-fn part<'a>(value: &'a Value, prompt: &mut Prompt<'a>) {
-    let string = |field| value.get(field).and_then(Value::as_str);
-    if matches!(string("type"), Some("image_url" | "input_image" | "image")) {
-        return prompt.add(Part::Images, IMAGE);
-    }
-    match value.as_str().or_else(|| string("text")).or_else(|| string("refusal")) {
-        Some(it) => prompt.text(Part::Text, it),
-        None => prompt.text(Part::Files, value.to_string()),
     }
 }

@@ -95,7 +95,7 @@ mod tests {
     /// The parts of the corpus that are long enough for an average to mean something.
     fn texts() -> Vec<String> {
         let parts: Vec<String> =
-            serde_json::from_str(include_str!("../../tests/fixtures/corpus.json")).unwrap();
+            serde_json::from_str(include_str!("../../../tests/fixtures/corpus.json")).unwrap();
         parts.into_iter().filter(|part| part.len() > 300).collect()
     }
 

@@ -113,9 +113,13 @@ pub(super) fn format(value: &Value, has_tools: bool, has_system: bool, prompt: &
     if matches!(value.get("type").and_then(Value::as_str), Some("text" | "json_object")) {
         return;
     }
-    let Some(Value::Object(format)) = value.get("json_schema") else {
+    // Chats have it in a field of its own, the Responses API has not.
+    let Some(format) = value.get("json_schema").unwrap_or(value).as_object() else {
         return json(value, prompt);
     };
+    if !format.contains_key("schema") {
+        return json(value, prompt);
+    }
     let mut out = String::from("# Response Formats\n\n## ");
     out.push_str(format.get("name").and_then(Value::as_str).unwrap_or_default());
     out.push_str("\n\n");

@@ -13,7 +13,7 @@ use super::{Encoding, TokenCounter};
 const COPIES: usize = 16;
 
 /// One thread, begun when it is first needed; it ends with its owner.
-pub(super) struct CountingThread {
+pub(in crate::estimate) struct CountingThread {
     counter: Arc<dyn TokenCounter>,
     jobs: OnceLock<Option<Sender<Job>>>,
     copies: Semaphore,
@@ -22,12 +22,12 @@ pub(super) struct CountingThread {
 type Job = Box<dyn FnOnce(&dyn TokenCounter) + Send>;
 
 impl CountingThread {
-    pub(super) fn new(counter: Arc<dyn TokenCounter>) -> Self {
+    pub(in crate::estimate) fn new(counter: Arc<dyn TokenCounter>) -> Self {
         CountingThread { counter, jobs: OnceLock::new(), copies: Semaphore::new(COPIES) }
     }
 
     /// The tokens of each of `texts`; `None` if the counter panicked, or no thread can be had.
-    pub(super) async fn count<'t>(
+    pub(in crate::estimate) async fn count<'t>(
         &self,
         texts: impl Iterator<Item = &'t str>,
         encoding: Encoding,
@@ -46,7 +46,7 @@ impl CountingThread {
 
     /// Builds what counting with `encoding` needs. Resolves when that is done, and need not be
     /// awaited for it to happen.
-    pub(super) fn prepare(&self, encoding: Encoding) -> Option<oneshot::Receiver<()>> {
+    pub(in crate::estimate) fn prepare(&self, encoding: Encoding) -> Option<oneshot::Receiver<()>> {
         let (done, built) = oneshot::channel();
         self.send(move |counter| {
             counter.prepare(encoding);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a part of a prompt is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::estimate) enum Part {
     /// What people and the model said.
     Text,
     /// Declarations of tools and schemas, calls of tools.
@@ -46,7 +46,7 @@ impl Parts {
 
 /// The prompt of one request.
 #[derive(Debug, Default)]
-pub(super) struct Prompt<'a> {
+pub(in crate::estimate) struct Prompt<'a> {
     texts: Vec<(Part, Cow<'a, str>)>,
     /// Corrections may take off: signed until they are added up.
     known: [i64; 5],
@@ -65,12 +65,12 @@ impl<'a> Prompt<'a> {
     }
 
     /// The texts, in the order in which they were found.
-    pub(super) fn texts(&self) -> &[(Part, Cow<'a, str>)] {
+    pub(in crate::estimate) fn texts(&self) -> &[(Part, Cow<'a, str>)] {
         &self.texts
     }
 
     /// All tokens, given those of each text in [`Prompt::texts`].
-    pub(super) fn parts(&self, counts: impl IntoIterator<Item = u64>) -> Parts {
+    pub(in crate::estimate) fn parts(&self, counts: impl IntoIterator<Item = u64>) -> Parts {
         let mut sums = self.known;
         for ((part, _), tokens) in self.texts.iter().zip(counts) {
             let sum = &mut sums[*part as usize];

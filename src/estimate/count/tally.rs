@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 
 use super::cache::{Count, Counts, Key};
-use super::encoding::Vocabulary;
-use super::prompt::Part;
-use super::{Accuracy, Encoding, TokenCounter, classes, sample, work};
+use super::{Accuracy, Encoding, Part, TokenCounter, classes, sample, work};
 
 /// Longest text whose kind is looked at on the caller's thread to tell how long counting it takes.
 const LOOKED_AT: usize = 8 * 1024;
 /// Shortest text that can be sampled.
 const SAMPLED: usize = 64 * 1024;
 
-pub(super) struct Tally<'a> {
+pub(in crate::estimate) struct Tally<'a> {
     texts: &'a [(Part, Cow<'a, str>)],
     encoding: Encoding,
     accuracy: Accuracy,
@@ -30,7 +28,7 @@ struct Missing<'a> {
 impl<'a> Tally<'a> {
     /// Looks up what was counted before. Of what was not, so many bytes are to be counted, and the rest is
     /// to be sampled.
-    pub(super) fn exact(
+    pub(in crate::estimate) fn counted(
         texts: &'a [(Part, Cow<'a, str>)],
         encoding: Encoding,
         known: &Counts,
@@ -52,22 +50,18 @@ impl<'a> Tally<'a> {
     }
 
     /// Tells every text by the kinds of its characters.
-    pub(super) fn approximate(texts: &'a [(Part, Cow<'a, str>)], encoding: Encoding) -> Self {
+    pub(in crate::estimate) fn approximate(texts: &'a [(Part, Cow<'a, str>)], encoding: Encoding) -> Self {
         let counts = texts.iter().map(|(_, text)| by_classes(text, encoding)).collect();
         Tally { texts, encoding, accuracy: Accuracy::Approximate, counts, missing: Vec::new() }
     }
 
     /// Counts every text, however long that takes.
-    pub(super) fn whole(
+    pub(in crate::estimate) fn whole(
         texts: &'a [(Part, Cow<'a, str>)],
-        vocabulary: Vocabulary,
+        encoding: Encoding,
         counter: &dyn TokenCounter,
+        accuracy: Accuracy,
     ) -> Self {
-        let (encoding, accuracy) = match vocabulary {
-            Vocabulary::Own(encoding) => (encoding, Accuracy::Exact),
-            Vocabulary::Assumed(encoding) => (encoding, Accuracy::Assumed),
-            Vocabulary::Unknown => return Tally::approximate(texts, Encoding::O200kBase),
-        };
         let counts = texts.iter().map(|(_, text)| counter.count(text, encoding)).collect();
         Tally { texts, encoding, accuracy, counts, missing: Vec::new() }
     }
@@ -94,29 +88,29 @@ impl<'a> Tally<'a> {
     }
 
     /// About how long it takes to count what is missing.
-    pub(super) fn nanoseconds(&self) -> usize {
+    pub(in crate::estimate) fn nanoseconds(&self) -> usize {
         let long = |text: &str| text.len() > LOOKED_AT;
         let one = |text: &str| if long(text) { work::least(text.len()) } else { work::nanoseconds(text) };
         self.missing.iter().map(|missing| one(&missing.text)).fold(0, usize::saturating_add)
     }
 
-    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::estimate) fn missing(&self) -> impl Iterator<Item = &str> {
         self.missing.iter().map(|missing| &*missing.text)
     }
 
-    pub(super) fn encoding(&self) -> Encoding {
+    pub(in crate::estimate) fn encoding(&self) -> Encoding {
         self.encoding
     }
 
     /// Counts what is missing.
-    pub(super) fn count(&mut self, counter: &dyn TokenCounter, known: &Counts) {
+    pub(in crate::estimate) fn count(&mut self, counter: &dyn TokenCounter, known: &Counts) {
         let counted = self.missing().map(|text| counter.count(text, self.encoding)).collect();
         self.take(Some(counted), known);
     }
 
     /// Takes the counts of what is missing; without them, what is missing is told by the kinds of its
     /// characters.
-    pub(super) fn take(&mut self, counted: Option<Vec<u64>>, known: &Counts) {
+    pub(in crate::estimate) fn take(&mut self, counted: Option<Vec<u64>>, known: &Counts) {
         let Some(counted) = counted else {
             self.accuracy = Accuracy::Approximate;
             for missing in std::mem::take(&mut self.missing) {
@@ -133,7 +127,11 @@ impl<'a> Tally<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> (Vec<u64>, Accuracy) {
+    pub(in crate::estimate) fn accuracy(&self) -> Accuracy {
+        self.accuracy
+    }
+
+    pub(in crate::estimate) fn finish(self) -> (Vec<u64>, Accuracy) {
         (self.counts, self.accuracy)
     }
 }

@@ -9,17 +9,17 @@ use super::Encoding;
 
 /// How many tokens a text is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Count {
-    pub(super) tokens: u64,
+pub(in crate::estimate) struct Count {
+    pub(in crate::estimate) tokens: u64,
     /// Whether only windows of it were counted.
-    pub(super) sampled: bool,
+    pub(in crate::estimate) sampled: bool,
 }
 
 /// The counts of texts that were counted before.
 ///
 /// A text is known by a hash of 64 bits, keyed for each cache, and its length: that two of a million
 /// texts of one length are taken for one another has a probability of 3 in 100 million.
-pub(super) struct Counts {
+pub(in crate::estimate) struct Counts {
     hasher: RandomState,
     entries: usize,
     cache: OnceLock<Cache<Key, Count>>,
@@ -28,7 +28,7 @@ pub(super) struct Counts {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(in crate::estimate) struct Key {
     hash: u64,
     length: usize,
     encoding: Encoding,
@@ -36,7 +36,7 @@ pub(super) struct Key {
 
 impl Counts {
     /// Remembers about as many texts as `entries`.
-    pub(super) fn new(entries: usize) -> Self {
+    pub(in crate::estimate) fn new(entries: usize) -> Self {
         Counts {
             hasher: RandomState::default(),
             entries,
@@ -46,30 +46,30 @@ impl Counts {
         }
     }
 
-    pub(super) fn key(&self, text: &str, encoding: Encoding) -> Key {
+    pub(in crate::estimate) fn key(&self, text: &str, encoding: Encoding) -> Key {
         Key { hash: self.hasher.hash_one(text.as_bytes()), length: text.len(), encoding }
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Count> {
+    pub(in crate::estimate) fn get(&self, key: &Key) -> Option<Count> {
         let found = self.cache().get(key);
         let counted = if found.is_some() { &self.hits } else { &self.misses };
         counted.fetch_add(1, Relaxed);
         found
     }
 
-    pub(super) fn put(&self, key: Key, count: Count) {
+    pub(in crate::estimate) fn put(&self, key: Key, count: Count) {
         self.cache().insert(key, count);
     }
 
-    pub(super) fn hits(&self) -> u64 {
+    pub(in crate::estimate) fn hits(&self) -> u64 {
         self.hits.load(Relaxed)
     }
 
-    pub(super) fn misses(&self) -> u64 {
+    pub(in crate::estimate) fn misses(&self) -> u64 {
         self.misses.load(Relaxed)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::estimate) fn len(&self) -> usize {
         self.cache.get().map_or(0, Cache::len)
     }
 

@@ -1,5 +1,3 @@
-use super::encoding::base_name;
-
 /// What a provider counts, in parts of what was estimated.
 ///
 /// Both are summed up with the newest calls counting most. Models whose vocabulary is not public
@@ -18,21 +16,14 @@ const MEMORY: f64 = 0.95;
 /// A provider that counts a quarter or four times as much means something else by a token.
 const BOUNDS: (f64, f64) = (0.25, 4.0);
 
-/// First guesses, in parts of what the kinds of characters tell for `o200k_base`.
-///
-/// Claude: "a token approximately represents 3.5 English characters" (docs.anthropic.com, glossary, read
-/// November 2026), where English holds 4.27 bytes for a token of `o200k_base`.
-const FIRST: &[(&str, f64)] = &[("claude", 1.22)];
+impl Default for Correction {
+    /// The guess that a model of which nothing is known counts as estimated.
+    fn default() -> Self {
+        Correction { counted: GUESS, estimated: GUESS, calls: 0 }
+    }
+}
 
 impl Correction {
-    /// A guess for a model of which nothing is known but its name.
-    pub(super) fn first(model: &str) -> Self {
-        let name = base_name(model);
-        let known = FIRST.iter().find(|(beginning, _)| name.starts_with(beginning));
-        let ratio = known.map_or(1.0, |&(_, ratio)| ratio);
-        Correction { counted: GUESS * ratio, estimated: GUESS, calls: 0 }
-    }
-
     /// A call that was estimated at so many tokens was counted as so many.
     pub(super) fn learn(&mut self, estimated: u64, counted: u64) {
         self.estimated = self.estimated * MEMORY + estimated as f64;
@@ -50,7 +41,7 @@ impl Correction {
 }
 
 /// `tokens` times `ratio`, rounded up.
-pub(super) fn times(tokens: u64, ratio: f64) -> u64 {
+pub(in crate::estimate) fn times(tokens: u64, ratio: f64) -> u64 {
     // The largest integer for what is too large.
     if ratio == 1.0 { tokens } else { (tokens as f64 * ratio).ceil() as u64 }
 }
@@ -61,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_model_that_counts_half_as_much_again_is_known_to_after_three_calls() {
-        let mut correction = Correction::first("qwen3-32b");
+        let mut correction = Correction::default();
         for _ in 0..3 {
             correction.learn(1_000, 1_500);
         }
@@ -70,10 +61,10 @@ mod tests {
 
     #[test]
     fn one_absurd_call_is_bounded_and_forgotten() {
-        let mut correction = Correction::first("glm-5");
+        let mut correction = Correction::default();
         correction.learn(1, u64::MAX);
         assert_eq!(correction.ratio(), 4.0);
-        let mut correction = Correction::first("glm-5");
+        let mut correction = Correction::default();
         correction.learn(1_000, 8_000);
         for _ in 0..60 {
             correction.learn(1_000, 1_000);

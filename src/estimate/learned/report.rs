@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What an [`Estimator`](super::Estimator) has counted and learned: for a display.
+/// What an [`Estimator`](crate::estimate::Estimator) has counted and learned: for a display.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -16,7 +16,7 @@ pub struct Report {
     pub models: BTreeMap<String, ModelReport>,
 }
 
-/// What an [`Estimator`](super::Estimator) has learned about one model.
+/// What an [`Estimator`](crate::estimate::Estimator) has learned about one model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelReport {

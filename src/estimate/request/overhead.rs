@@ -45,7 +45,7 @@ impl Overhead {
             GPT_5
         } else if begins(&["o3", "o4-mini"]) {
             O3
-        } else if Encoding::of(model).0 == Encoding::Cl100kBase {
+        } else if Encoding::of(model) == Some(Encoding::Cl100kBase) {
             GPT_4
         } else {
             GPT_4O

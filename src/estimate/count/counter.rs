@@ -2,7 +2,7 @@ use super::Encoding;
 
 /// Counts the tokens of texts.
 ///
-/// The one that is built in is [`Tiktoken`]; [`Estimator::with_counter`](super::Estimator::with_counter)
+/// The one that is built in is [`Tiktoken`]; [`EstimatorBuilder::counter`](crate::estimate::EstimatorBuilder::counter)
 /// takes another, such as one that asks a vocabulary of your own.
 ///
 /// # Example: a counter for a model whose tokens are bytes
@@ -18,7 +18,7 @@ use super::Encoding;
 ///     }
 /// }
 ///
-/// let estimator = Estimator::with_counter(Bytes);
+/// let estimator = Estimator::builder().counter(Bytes).build();
 /// ```
 pub trait TokenCounter: Send + Sync {
     /// How many tokens `text` is. What looks like a special token (`<|endoftext|>`) is text.
