@@ -50,10 +50,10 @@ pub trait Answer {
         None
     }
 
-    /// The header field `name`, given in lower case, where there are any.
-    fn header(&self, name: &str) -> Option<&str> {
-        let _ = name;
-        None
+    /// Calls `visit` with the name and the value of each header field, where there are any: what
+    /// [`Headers::each`] does.
+    fn each_header<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        let _ = visit;
     }
 
     /// What the call really used. Without it, what was reserved stays charged.
@@ -90,8 +90,8 @@ impl<B: AsRef<[u8]>> Answer for http::Response<B> {
         Some(http::Response::status(self).as_u16())
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers().field(name)
+    fn each_header<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        self.headers().each(visit);
     }
 
     fn usage(&self) -> Option<Usage> {
@@ -196,7 +196,7 @@ impl Limiter {
 struct Head<'a, A>(&'a A);
 
 impl<A: Answer> Headers for Head<'_, A> {
-    fn field(&self, name: &str) -> Option<&str> {
-        self.0.header(name)
+    fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
+        self.0.each_header(visit);
     }
 }

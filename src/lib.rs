@@ -31,6 +31,7 @@
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
 //! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
+//! | read what an answer's headers say | [`Observation`], [`Headers`] |
 //! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
 //! | survive a restart | [`Limiter::snapshot`], [`Limiter::restore`] |
 //! | understand how it works | the essay in `src/ledger.rs`, and `DESIGN.md` |
@@ -72,7 +73,7 @@ pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
 pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimitsError, UnknownSnapshot};
 pub use permit::{Permit, Settled};
-pub use provider::{Headers, Verdict};
+pub use provider::{Family, Headers, Observation, Reading, Verdict};
 pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::gate::Gate;
 use crate::ledger::{Charged, End, Placed};
-use crate::provider::{Headers, Verdict, processing_time};
+use crate::provider::{Headers, Observation, Verdict};
 use crate::quota::{Cost, Usage};
 
 /// Leave to make one call. Its cost is taken from every budget until it ends.
@@ -64,9 +64,10 @@ impl Permit {
     /// where the head tells how long the provider worked on the answer (`openai-processing-ms`), from that
     /// much earlier. The first head counts; a later call changes nothing.
     pub fn observe<H: Headers + ?Sized>(&self, status: impl Into<u16>, headers: &H) {
-        let _status: u16 = status.into();
-        let processing = || processing_time(headers).unwrap_or(Duration::ZERO);
-        self.placed.get_or_init(|| self.gate.place(&self.charged, processing()));
+        self.placed.get_or_init(|| {
+            let head = Observation::read(status.into(), headers, None);
+            self.gate.place(&self.charged, head.processing_time().unwrap_or(Duration::ZERO))
+        });
     }
 
     /// Ends a call whose answer is complete: its true price takes the place of what was reserved.

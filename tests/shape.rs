@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
 use tollgate::{Acquire, AcquireAny, AcquireError, Builder, CallError, Charge, Cost, Group, Limiter, Limits};
-use tollgate::{Model, Permit, Quota, Settled, Snapshot, Usage, Verdict};
+use tollgate::{Family, Model, Observation, Permit, Quota, Reading, Settled, Snapshot, Usage, Verdict};
 
 /// Counts what each thread of a test holds, so that tests that run beside do not matter.
 struct Counting;
@@ -67,6 +67,7 @@ fn everything_public_may_cross_threads() {
     crosses_threads::<AcquireError>();
     crosses_threads::<CallError<std::io::Error>>();
     crosses_threads::<(Charge, Cost, Usage, Verdict)>();
+    crosses_threads::<(Family, Observation, Reading)>();
 }
 
 #[test]
