@@ -58,6 +58,12 @@ pub trait Answer {
 
     /// What the call really used. Without it, what was reserved stays charged.
     fn usage(&self) -> Option<Usage>;
+
+    /// Why the provider said no, if it did. Unless an answer knows better, its status and its header
+    /// tell.
+    fn verdict(&self) -> Option<Verdict> {
+        Verdict::of_answer(self.status()?, &Head(self), None)
+    }
 }
 
 impl Answer for Usage {
@@ -71,6 +77,10 @@ impl Answer for serde_json::Value {
     fn usage(&self) -> Option<Usage> {
         crate::provider::usage_of(self)
     }
+
+    fn verdict(&self) -> Option<Verdict> {
+        Verdict::of_json(200, self)
+    }
 }
 
 #[cfg(feature = "json")]
@@ -81,6 +91,10 @@ impl<S: Copy + Into<u16>> Answer for (S, serde_json::Value) {
 
     fn usage(&self) -> Option<Usage> {
         crate::provider::usage_of(&self.1)
+    }
+
+    fn verdict(&self) -> Option<Verdict> {
+        Verdict::of_json(self.0.into(), &self.1)
     }
 }
 
@@ -97,6 +111,11 @@ impl<B: AsRef<[u8]>> Answer for http::Response<B> {
     fn usage(&self) -> Option<Usage> {
         let body = serde_json::from_slice(self.body().as_ref()).ok()?;
         crate::provider::usage_of(&body)
+    }
+
+    fn verdict(&self) -> Option<Verdict> {
+        let status = http::Response::status(self);
+        Verdict::of_answer(status, self.headers(), Some(self.body().as_ref()))
     }
 }
 
@@ -120,8 +139,8 @@ impl Limiter {
     /// Makes one call: estimates it, waits for leave, sends it with `send`, and settles it with what
     /// the answer says.
     ///
-    /// An answer whose status is a refusal ends the call with the [`Verdict`] of that status and is
-    /// given back like any other answer.
+    /// An answer that is a refusal ends the call with its [`Verdict`] and is given back like any other
+    /// answer.
     ///
     /// # Cancel safety
     ///
@@ -183,7 +202,7 @@ impl Limiter {
         permit.observe(answer.status().unwrap_or(200), &Head(&answer));
         let usage = answer.usage();
         usage.iter().for_each(&learn);
-        match (answer.status().and_then(Verdict::from_status), usage) {
+        match (answer.verdict(), usage) {
             (Some(verdict), _) => permit.refused(verdict).await,
             (None, Some(usage)) => permit.release(usage).await,
             (None, None) => drop(permit),
@@ -193,9 +212,9 @@ impl Limiter {
 }
 
 /// The head of an answer as header fields.
-struct Head<'a, A>(&'a A);
+struct Head<'a, A: ?Sized>(&'a A);
 
-impl<A: Answer> Headers for Head<'_, A> {
+impl<A: Answer + ?Sized> Headers for Head<'_, A> {
     fn each<'a>(&'a self, visit: &mut dyn FnMut(&'a str, &'a str)) {
         self.0.each_header(visit);
     }

@@ -111,7 +111,7 @@ pub(crate) struct Start {
 pub(crate) enum End {
     /// Complete, with its true usage.
     Released(Usage),
-    /// The provider said no.
+    /// The provider said no: the request is charged, its tokens by the verdict.
     Refused(Verdict),
     /// Never sent: everything comes back.
     Cancelled,
@@ -257,6 +257,7 @@ impl End {
             End::Refused(Verdict::Rejected) => {
                 rule.price(&Cost::input(cost.input_tokens()), &Usage::new(cost.input_tokens(), 0))
             }
+            // A limit, a full provider, an account or a model that is shut: nobody read the prompt.
             End::Refused(_) => Amounts::new(1, 0, 0, 0, 0),
         }
     }

@@ -29,6 +29,7 @@
 //! | make one call in one go | [`Limiter::call`] |
 //! | make it step by step | [`Limiter::acquire`], [`Permit`] |
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
+//! | know why a provider said no, and whether to try again | [`Verdict`], [`Verdict::of_answer`], [`Retry`] |
 //! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
 //! | read what an answer's headers say | [`Observation`], [`Headers`] |
@@ -42,7 +43,7 @@
 //! |---|---|---|
 //! | `tiktoken` | yes | [`estimate`]: tokens of a request by the model's own encoding |
 //! | `bpe-openai` | no | [`estimate::BpeOpenai`]: another counter, faster on Chinese, that takes 34 MB |
-//! | `json` | with `tiktoken` | the usage of answers that are JSON, in [`Limiter::call`] |
+//! | `json` | with `tiktoken` | the usage and the errors of answers that are JSON, in [`Limiter::call`] and [`Verdict::of_answer`] |
 //! | `http` | no | [`Headers`] and [`Answer`] for the types of the `http` crate |
 //!
 //! # What it is not for
@@ -73,7 +74,9 @@ pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
 pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimitsError, UnknownSnapshot};
 pub use permit::{Permit, Settled};
-pub use provider::{Family, Headers, Observation, Reading, Verdict};
+pub use provider::{
+    AccountProblem, Family, Headers, Hit, ModelProblem, Observation, Overload, Reading, Retry, Verdict,
+};
 pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
 };

@@ -79,7 +79,8 @@ impl Permit {
         self.end(&End::Released(usage))
     }
 
-    /// Ends a call that the provider refused: it costs what the provider charges for that.
+    /// Ends a call that the provider refused: it costs its request, and of its tokens what the
+    /// [`Verdict`] says: none, its input, or all that was reserved.
     ///
     /// The books are settled when this returns, whether or not the future is awaited.
     pub fn refused(self, verdict: Verdict) -> Settled {

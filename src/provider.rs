@@ -1,23 +1,17 @@
-//! What providers say: headers, refusals.
+//! What providers say: headers, usage, refusals.
 
-mod draft;
-mod family;
-mod gather;
 mod headers;
 mod instant;
-mod names;
 mod observation;
+mod problem;
 mod span;
 #[cfg(feature = "json")]
 mod usage;
-mod value;
 mod verdict;
-mod window;
 
-pub use family::Family;
 pub use headers::Headers;
-pub use observation::{Observation, Reading};
-pub use verdict::Verdict;
+pub use observation::{Family, Observation, Reading};
+pub use verdict::{AccountProblem, Hit, ModelProblem, Overload, Retry, Verdict};
 
 #[cfg(feature = "json")]
 pub(crate) use usage::usage_of;

@@ -92,7 +92,7 @@ async fn run(law: LawKind, charge: Charge, forecast: Forecast) -> Run {
                         output_tokens: Some(call.output),
                     };
                     let Ok(slot) = provider.admit(&request) else {
-                        permit.refused(Verdict::RateLimited { retry_after: None }).await;
+                        permit.refused(Verdict::rate_limited(None)).await;
                         tokio::time::sleep(Duration::from_millis(500)).await;
                         continue;
                     };

@@ -85,7 +85,7 @@ async fn run(law: LawKind, trace: Vec<TraceRequest>) -> Run {
                     output_tokens: None,
                 };
                 let Ok(slot) = provider.admit(&request) else {
-                    permit.refused(tollgate::Verdict::RateLimited { retry_after: None }).await;
+                    permit.refused(tollgate::Verdict::rate_limited(None)).await;
                     return;
                 };
                 let charged = provider.now();

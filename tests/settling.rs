@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, advance};
-use tollgate::{Charge, Cost, Limiter, Limits, Permit, Quota, Settled, Unit, Usage, Verdict};
+use tollgate::{Charge, Cost, Limiter, Limits, ModelProblem, Permit, Quota, Settled, Unit, Usage, Verdict};
 
 const M: &str = "gpt-4o-mini";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -121,10 +121,12 @@ async fn a_released_call_costs_what_it_used_by_the_charge_rule() {
 async fn a_refused_call_costs_what_its_verdict_says() {
     let retry_after = Some(secs(5));
     let cases = [
-        (Verdict::RateLimited { retry_after }, [9, 1_000, 1_000, 1_000, 2]),
-        (Verdict::RateLimited { retry_after: None }, [9, 1_000, 1_000, 1_000, 2]),
-        (Verdict::Overloaded { retry_after }, [9, 1_000, 1_000, 1_000, 2]),
-        (Verdict::TooLarge, [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::rate_limited(retry_after), [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::rate_limited(None), [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::overloaded(retry_after), [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::from_status(401).unwrap(), [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::Model { problem: ModelProblem::Unknown }, [9, 1_000, 1_000, 1_000, 2]),
+        (Verdict::too_large(), [9, 1_000, 1_000, 1_000, 2]),
         (Verdict::Rejected, [9, 900, 900, 1_000, 2]),
         (Verdict::Failed, [9, 600, 900, 700, 2]),
     ];
@@ -436,7 +438,7 @@ async fn the_first_head_counts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_number_in_a_head_changes_nothing() {
-    for absurd in ["", "-4000", "4e3", "4000.5", "4000ms", "soon", "99999999999999999999999999", "0x10"] {
+    for absurd in ["", "-4000", "4e3", "4000ms", "soon", "99999999999999999999999999", "0x10"] {
         let observe = |out: &Permit| out.observe(200_u16, &vec![("openai-processing-ms", absurd)]);
         assert_eq!(free_again(observe).await, secs(70), "{absurd:?}");
     }
@@ -563,4 +565,28 @@ async fn a_permit_outlives_its_limiter() {
     let out = limiter.acquire(M, COST).await.unwrap();
     drop(limiter);
     out.release(Usage::new(1, 1)).await;
+}
+
+#[cfg(feature = "json")]
+#[tokio::test(start_paused = true)]
+async fn a_call_in_one_go_costs_what_its_answer_says_even_inside_a_success() {
+    use serde_json::json;
+
+    let full = json!({"error": {"type": "overloaded_error", "message": "Overloaded"}});
+    let broke = json!({"error": {"type": "insufficient_quota", "message": ""}});
+    let answers = [
+        ((200_u16, full), 1_000),
+        ((500, broke), 1_000),
+        ((500, json!(null)), 600),
+        ((400, json!({"error": {"message": "?"}})), 900),
+        ((200, json!({"usage": {"prompt_tokens": 80, "completion_tokens": 20}, "error": null})), 900),
+    ];
+    for (answer, left) in answers {
+        let limits = Limits::new().with(Quota::sliding(Unit::Tokens, 1_000, secs(60)));
+        let limiter = Limiter::builder().model("m", limits).build().unwrap();
+        let request = ("m", Cost::input(100).max_output(300));
+        let told = answer.1.to_string();
+        limiter.call(&request, |_| async { Ok::<_, std::io::Error>(answer) }).await.unwrap();
+        assert_eq!(limiter.snapshot().scopes()[0].budgets[0].remaining, left, "{told}");
+    }
 }

@@ -144,13 +144,13 @@ async fn settle(
     match (usage, Verdict::from_status(status.as_u16())) {
         (Some(usage), _) => permit.release(usage).await,
         (None, Some(Verdict::RateLimited { .. })) if retry::too_large(body) => {
-            permit.refused(Verdict::TooLarge).await;
+            permit.refused(Verdict::too_large()).await;
         }
         (None, Some(Verdict::RateLimited { .. })) => {
-            permit.refused(Verdict::RateLimited { retry_after: asked_wait }).await;
+            permit.refused(Verdict::rate_limited(asked_wait)).await;
         }
         (None, Some(Verdict::Overloaded { .. })) => {
-            permit.refused(Verdict::Overloaded { retry_after: asked_wait }).await;
+            permit.refused(Verdict::overloaded(asked_wait)).await;
         }
         (None, Some(verdict)) => permit.refused(verdict).await,
         // A success that does not say what it used: the estimate stays charged.

@@ -1,8 +1,17 @@
+mod draft;
+mod family;
+mod gather;
+mod names;
+mod value;
+mod window;
+
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::gather::Gathered;
-use super::{Family, Headers};
+use super::{Headers, instant, span};
+use gather::Gathered;
+
+pub use family::Family;
 
 /// An answer has at most so many readings; more are left out.
 pub(super) const READINGS: usize = 16;
@@ -125,7 +134,8 @@ impl Observation {
         self.date
     }
 
-    pub(super) fn empty() -> Self {
+    /// What says nothing.
+    pub(super) const EMPTY: Self = {
         let none = Reading {
             family: Family::Requests,
             limit: None,
@@ -146,7 +156,7 @@ impl Observation {
             charged_tokens: None,
             date: None,
         }
-    }
+    };
 
     pub(super) fn push(&mut self, reading: Reading) {
         if let Some(place) = self.all.get_mut(self.len) {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Units with their nanoseconds.
+/// Units from the longest to the shortest, each with its nanoseconds. A longer spelling stands before
+/// the shorter one that it begins with nowhere: `spelling` takes whole words.
 const UNITS: &[(&str, u64)] = &[
     ("d", 86_400_000_000_000),
     ("h", 3_600_000_000_000),

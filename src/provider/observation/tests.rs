@@ -357,7 +357,7 @@ fn of_too_many_budgets_the_first_are_read() {
 
 #[test]
 fn no_headers_are_no_information() {
-    assert_eq!(read(429, &[]), Observation::empty());
+    assert_eq!(read(429, &[]), Observation::EMPTY);
 }
 
 fn name() -> impl Strategy<Value = String> {

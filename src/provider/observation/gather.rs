@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::draft::{Member, Members};
 use super::instant::At;
 use super::names::{DAY, Dialect, Field, Key, MINUTE, Part, field};
-use super::observation::{Observation, READINGS, Reading};
 use super::value::{self, Count, Reset};
-use super::{Family, window};
+use super::{Family, Observation, READINGS, Reading, window};
 
 /// What the fields said so far. In pairs: the answer's own, and what a relay repeats from the
 /// provider behind it.
@@ -173,7 +172,7 @@ impl Gathered {
     pub(super) fn conclude(self, status: u16, utc_now: Option<SystemTime>) -> Observation {
         let now = self.date.or_else(|| utc_now.and_then(At::of));
         let refused = status >= 400;
-        let mut found = Observation::empty();
+        let mut found = Observation::EMPTY;
         let mut waits = [Duration::ZERO; 2];
         for slot in self.slots.iter().take(self.len) {
             let Some(reading) = self.reading(slot, now) else { continue };
