@@ -12,6 +12,9 @@ pub enum AcquireError {
     /// Never: the call is larger than a quota's capacity. Waiting does not help; a smaller call does.
     #[error(transparent)]
     ExceedsQuota(Box<ExceedsQuota>),
+    /// Never: the prompt is longer than the provider takes in one call. Waiting does not help; a shorter one does.
+    #[error(transparent)]
+    PromptTooLong(Box<PromptTooLong>),
     /// Not yet: the budget cannot pay now, or not soon enough. Waiting helps.
     #[error(transparent)]
     NotYet(Box<NotYet>),
@@ -26,6 +29,12 @@ pub enum AcquireError {
 impl From<ExceedsQuota> for AcquireError {
     fn from(error: ExceedsQuota) -> Self {
         AcquireError::ExceedsQuota(Box::new(error))
+    }
+}
+
+impl From<PromptTooLong> for AcquireError {
+    fn from(error: PromptTooLong) -> Self {
+        AcquireError::PromptTooLong(Box::new(error))
     }
 }
 
@@ -81,6 +90,18 @@ pub struct ExceedsQuota {
     pub cost: u64,
     /// The quota that is too small for it.
     pub quota: Quota,
+}
+
+/// A call with a longer prompt than its model may have: see [`Limits::longest_prompt`](crate::Limits::longest_prompt).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{model}: the prompt holds {tokens} tokens; {longest} is the most for one call")]
+pub struct PromptTooLong {
+    /// The name under which the model's limits were given.
+    pub model: String,
+    /// The tokens of the call's prompt.
+    pub tokens: u64,
+    /// The most that a prompt may hold.
+    pub longest: u64,
 }
 
 /// A call that has to wait, and does not.
@@ -152,6 +173,34 @@ pub struct UnknownModel {
     pub known: Vec<String>,
 }
 
+/// A preset that is not there, or that knows no limits of a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownPreset {
+    /// There is no preset of this name.
+    #[error("{name}: no such preset; there are {}", .known.join(", "))]
+    Name {
+        /// The name.
+        name: String,
+        /// The names that are most like it, the nearest first; may be empty.
+        near: Vec<&'static str>,
+        /// Every name.
+        known: Vec<&'static str>,
+    },
+    /// The preset does not name the model.
+    #[error("{model}: the preset {preset} {} {}", if *.allow_list { "allows only" } else { "knows only" }, .known.join(", "))]
+    Model {
+        /// The preset.
+        preset: &'static str,
+        /// The model asked for.
+        model: String,
+        /// Whether the provider refuses models that are not named; otherwise their limits are not known.
+        allow_list: bool,
+        /// The names and patterns of its models.
+        known: Vec<&'static str>,
+    },
+}
+
 /// A limiter that could not be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -187,5 +236,16 @@ pub enum BuildError {
         name: String,
         /// The model that is missing.
         model: String,
+    },
+    /// A preset that is not there.
+    #[error("preset: {0}")]
+    UnknownPreset(UnknownPreset),
+    /// A fallback beside a preset whose provider refuses every model that it does not name.
+    #[error(
+        "fallback: {preset} allows only the models that it names, and a fallback would let any other pass"
+    )]
+    FallbackPastAllowList {
+        /// The preset.
+        preset: &'static str,
     },
 }

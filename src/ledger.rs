@@ -92,8 +92,17 @@ pub(crate) struct Charged {
 pub(crate) enum Refused {
     /// A budget cannot pay now.
     NotYet,
-    /// The call is larger than a quota: see [`Ledger::exceeded`].
+    /// The call is too large: see [`Ledger::exceeded`].
     Never,
+}
+
+/// What a call is too large for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exceeded {
+    /// A quota's capacity, with what the call costs of it.
+    Quota { quota: Quota, cost: u64 },
+    /// The most tokens that a prompt may hold.
+    Prompt { longest: u64 },
 }
 
 /// When a call could start, and the budget that is the last to be able to pay.
@@ -123,7 +132,10 @@ impl Ledger {
     /// Takes the call's cost from every budget of its book, or nothing.
     #[inline]
     pub(crate) fn admit(&mut self, book: BookId, cost: Cost, now: Now) -> Result<Charged, Refused> {
-        let Book { rule, oversize, ref scopes, .. } = self.books[book.index()];
+        let Book { rule, oversize, longest_prompt, ref scopes, .. } = self.books[book.index()];
+        if longest_prompt.is_some_and(|longest| cost.input_tokens() > longest) {
+            return Err(Refused::Never);
+        }
         let amounts = rule.reserve(&cost);
         let mut pays = true;
         for &scope in scopes {
@@ -155,15 +167,18 @@ impl Ledger {
         Ok(Charged { book, seq, rule, cost, at: now.uptime })
     }
 
-    /// The quota that is too small for the call, with what the call costs of it.
-    pub(crate) fn exceeded(&self, book: BookId, cost: Cost) -> Option<(Quota, u64)> {
-        let Book { rule, oversize, ref scopes, .. } = self.books[book.index()];
+    /// The bound that no wait brings the call below.
+    pub(crate) fn exceeded(&self, book: BookId, cost: Cost) -> Option<Exceeded> {
+        let Book { rule, oversize, longest_prompt, ref scopes, .. } = self.books[book.index()];
+        if let Some(longest) = longest_prompt.filter(|&longest| cost.input_tokens() > longest) {
+            return Some(Exceeded::Prompt { longest });
+        }
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
         let amounts = rule.reserve(&cost);
         let mut of_each = budgets.map(|budget| (budget, amounts[budget.unit]));
         let exceeds = |budget: &Budget, amount| amount > budget.capacity && !budget.drains(oversize);
         let (budget, amount) = of_each.find(|&(budget, amount)| exceeds(budget, amount))?;
-        Some((budget.quota, amount))
+        Some(Exceeded::Quota { quota: budget.quota, cost: amount })
     }
 
     /// The earliest instant at which every budget can pay if nothing comes back before; `None`

@@ -26,6 +26,7 @@
 //! | to | see |
 //! |---|---|
 //! | say what the provider promises | [`Limits`], [`Quota`], [`Charge`], [`Builder`] (also from a file) |
+//! | begin with what a provider publishes | [`Builder::preset`], [`Limits::preset`], [`presets`](mod@presets) |
 //! | make one call in one go | [`Limiter::call`] |
 //! | make it step by step | [`Limiter::acquire`], [`Permit`] |
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
@@ -69,13 +70,17 @@ mod quota;
 mod time;
 
 pub use call::{Answer, CallError, Expected, Request};
-pub use error::{AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, QueueFull, UnknownModel};
+pub use error::{
+    AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, PromptTooLong, QueueFull, UnknownModel,
+    UnknownPreset,
+};
 pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
 pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimitsError, UnknownSnapshot};
 pub use permit::{Permit, Settled};
 pub use provider::{
     AccountProblem, Family, Headers, Hit, ModelProblem, Observation, Overload, Reading, Retry, Verdict,
+    presets,
 };
 pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,

@@ -6,6 +6,7 @@ mod builder;
 mod config;
 mod layout;
 mod names;
+mod presets;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -111,7 +112,7 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// [`AcquireError::UnknownModel`] and [`AcquireError::ExceedsQuota`] at once;
+    /// [`AcquireError::UnknownModel`], [`AcquireError::ExceedsQuota`] and [`AcquireError::PromptTooLong`] at once;
     /// [`AcquireError::NotYet`] only where a longest wait is set.
     ///
     /// # Panics
@@ -129,7 +130,8 @@ impl Limiter {
     /// # Errors
     ///
     /// [`AcquireError::NotYet`] with the budget that cannot pay, what is left of it and the wait;
-    /// [`AcquireError::ExceedsQuota`]; [`AcquireError::UnknownModel`]. Nothing was taken.
+    /// [`AcquireError::ExceedsQuota`]; [`AcquireError::PromptTooLong`]; [`AcquireError::UnknownModel`]. Nothing was
+    /// taken.
     pub fn try_acquire(&self, model: &str, cost: Cost) -> Result<Permit, AcquireError> {
         let known = self.find(model)?;
         let charged = known.gate.try_acquire(&Request::new(known.book, cost))?;

@@ -3,6 +3,7 @@
 mod headers;
 mod instant;
 mod observation;
+pub mod presets;
 mod problem;
 mod span;
 #[cfg(feature = "json")]
@@ -11,6 +12,7 @@ mod verdict;
 
 pub use headers::Headers;
 pub use observation::{Family, Observation, Reading};
+pub use presets::presets;
 pub use verdict::{AccountProblem, Hit, ModelProblem, Overload, Retry, Verdict};
 
 #[cfg(feature = "json")]

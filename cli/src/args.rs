@@ -34,10 +34,13 @@ pub(crate) enum Command {
     /// Run 200 requests against a simulated provider, once per kind of window, and show how close
     /// to the best possible it was.
     Demo(Demo),
+    /// List what is known of providers' limits: presets for --preset, with their sources.
+    Presets(Presets),
 }
 
 const RUN_NOTES: &str = "\
 Limits from a file (--limits), for several models:
+  preset = \"openai/tier1\"                 # see `tollgate presets`; what follows goes before it
   fallback = \"gpt-4o-mini\"                # any other model shares these
   [models.gpt-4o-mini]
   rpm = 500
@@ -103,6 +106,9 @@ pub(crate) struct Limits {
     /// Limits per model and group from a TOML file, instead of the flags.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["rpm", "rpd", "tpm", "tpd", "itpm", "otpm", "concurrency", "charge", "window", "day_window", "guard", "minute", "day"])]
     pub(crate) limits: Option<PathBuf>,
+    /// What a provider allows by its own account, such as openai/tier1: see `tollgate presets`.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["limits", "rpm", "rpd", "tpm", "tpd", "itpm", "otpm", "concurrency", "charge", "window", "day_window", "guard", "minute", "day"])]
+    pub(crate) preset: Option<String>,
     /// Requests per minute.
     #[arg(long, value_name = "N")]
     pub(crate) rpm: Option<u64>,
@@ -233,6 +239,15 @@ pub(crate) enum Family {
     Mistral,
     Anthropic,
     None,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct Presets {
+    /// Only what has this in the name of the provider, the tier or a model.
+    pub(crate) search: Option<String>,
+    /// Print JSON instead of tables.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Group)]

@@ -275,6 +275,7 @@ const NOT_CONNECTED: &str = "connection_failed";
 fn code(error: &AcquireError) -> &'static str {
     match error {
         AcquireError::ExceedsQuota(_) => "exceeds_quota",
+        AcquireError::PromptTooLong(_) => "prompt_too_long",
         AcquireError::UnknownModel(_) => "unknown_model",
         _ => "not_admitted",
     }

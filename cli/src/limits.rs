@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use tollgate::{Builder, Limiter, Limits, Quota, Unit};
+use anyhow::{Context, Result, bail};
+use tollgate::presets::Preset;
+use tollgate::{Builder, Limiter, Limits, Quota, Unit, UnknownPreset};
 
 use crate::args;
 
@@ -13,6 +14,9 @@ const EVERY_MODEL: &str = "every model";
 
 /// Makes the limiter that the flags or the file describe.
 pub(crate) fn limiter(flags: &args::Limits) -> Result<Limiter> {
+    if let Some(name) = &flags.preset {
+        return of_preset(name);
+    }
     match &flags.limits {
         None => {
             let builder = Limiter::builder().model(EVERY_MODEL, of_flags(flags)).fallback(EVERY_MODEL);
@@ -28,9 +32,19 @@ pub(crate) fn limiter(flags: &args::Limits) -> Result<Limiter> {
     }
 }
 
+fn of_preset(name: &str) -> Result<Limiter> {
+    match Preset::named(name) {
+        Ok(preset) => Limiter::builder().preset(preset.name()).build().context("cannot use this preset"),
+        Err(UnknownPreset::Name { near, .. }) if !near.is_empty() => {
+            bail!("--preset {name}: no such preset; near it: {}; see `tollgate presets`", near.join(", "))
+        }
+        Err(_) => bail!("--preset {name}: no such preset; see `tollgate presets`"),
+    }
+}
+
 /// Whether there is anything to keep to.
 pub(crate) fn are_set(flags: &args::Limits) -> bool {
-    flags.limits.is_some() || !of_flags(flags).quotas().is_empty()
+    flags.limits.is_some() || flags.preset.is_some() || !of_flags(flags).quotas().is_empty()
 }
 
 fn of_flags(flags: &args::Limits) -> Limits {

@@ -8,6 +8,7 @@ mod engine;
 mod estimate;
 mod feed;
 mod limits;
+mod presets;
 mod progress;
 mod resume;
 mod retry;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
             Command::Run(args) => run::run(*args).await,
             Command::Sim(args) => sim::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::Presets(args) => presets::run(&args),
         }
     });
     // The input may be a pipe that nobody writes to any more; its reader is not waited for.

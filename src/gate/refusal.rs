@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Gate, State};
-use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet, QueueFull};
-use crate::ledger::Request;
+use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet, PromptTooLong, QueueFull};
+use crate::ledger::{Exceeded, Request};
 use crate::time::{Now, nanos};
 
 /// With more calls in line, a call that will not wait for long is not told at once how long it is.
@@ -39,8 +39,12 @@ impl State {
 
     pub(super) fn explain(&mut self, request: &Request, ahead: usize, now: Now) -> AcquireError {
         let model = self.ledger.model(request.book).to_owned();
-        if let Some((quota, cost)) = self.ledger.exceeded(request.book, request.cost) {
-            return ExceedsQuota { model, cost, quota }.into();
+        match self.ledger.exceeded(request.book, request.cost) {
+            Some(Exceeded::Quota { quota, cost }) => return ExceedsQuota { model, cost, quota }.into(),
+            Some(Exceeded::Prompt { longest }) => {
+                return PromptTooLong { model, tokens: request.cost.input_tokens(), longest }.into();
+            }
+            None => {}
         }
         self.ledger.advance(request.book, now);
         let start = self.ledger.start(request.book, request.cost, now);

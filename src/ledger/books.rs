@@ -16,6 +16,7 @@ pub(crate) struct BookId(u32);
 pub(super) struct Scope {
     pub(super) name: String,
     pub(super) budgets: Vec<Budget>,
+    pub(super) longest_prompt: Option<u64>,
 }
 
 /// What is left of one quota.
@@ -36,6 +37,8 @@ pub(super) struct Book {
     pub(super) model: String,
     pub(super) rule: Charge,
     pub(super) oversize: Oversize,
+    /// The least of what its scopes allow: kept here because every admission looks at it.
+    pub(super) longest_prompt: Option<u64>,
     pub(super) scopes: Vec<usize>,
     /// The scope of the tenant's own quotas, where it has some.
     pub(super) own: Option<usize>,
@@ -118,17 +121,23 @@ impl Ledger {
         let rules: Vec<(Charge, Oversize)> = layout.scopes.iter().map(rule_of).collect();
         let open = |(name, limits): (String, Limits)| {
             let budgets = limits.quotas().iter().map(|quota| Budget::new(quota, 0, now)).collect();
-            Scope { name, budgets }
+            Scope { name, budgets, longest_prompt: limits.prompt_bound() }
         };
+        let scopes: Vec<Scope> = layout.scopes.into_iter().map(open).collect();
         let book = |(model, scopes, own): (String, Vec<usize>, Option<usize>)| {
             let (rule, oversize) = scopes.first().map(|&scope| rules[scope]).unwrap_or_default();
-            Book { model, rule, oversize, scopes, own, calm_until: 0 }
+            Book { model, rule, oversize, longest_prompt: None, scopes, own, calm_until: 0 }
         };
-        Ledger {
-            scopes: layout.scopes.into_iter().map(open).collect(),
-            books: layout.books.into_iter().map(book).collect(),
-            seq: 0,
-            order: 0,
+        let books = layout.books.into_iter().map(book).collect();
+        let mut ledger = Ledger { scopes, books, seq: 0, order: 0 };
+        ledger.look_how_long_prompts_may_be();
+        ledger
+    }
+
+    fn look_how_long_prompts_may_be(&mut self) {
+        for book in &mut self.books {
+            book.longest_prompt =
+                book.scopes.iter().filter_map(|&scope| self.scopes[scope].longest_prompt).min();
         }
     }
 
@@ -153,6 +162,8 @@ impl Ledger {
                 None => Budget::new(quota, self.seq, now),
             });
         self.scopes[scope].budgets = budgets.collect();
+        self.scopes[scope].longest_prompt = limits.prompt_bound();
+        self.look_how_long_prompts_may_be();
         for book in self.books.iter_mut().filter(|book| book.scopes.contains(&scope)) {
             book.calm_until = 0;
         }

@@ -51,6 +51,8 @@ use crate::quota::{Limits, Waiting};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Builder {
+    #[serde(rename = "preset", skip_serializing_if = "Vec::is_empty")]
+    pub(super) presets: Vec<String>,
     pub(super) models: BTreeMap<String, Limits>,
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) aliases: BTreeMap<String, String>,
@@ -100,9 +102,9 @@ impl Builder {
     ///
     /// Names the model, group or tenant and the field: a quota that cannot be kept, a name that
     /// stands for two models, a pattern with a star elsewhere than at its end, an alias or a fallback
-    /// for a model that has no limits.
+    /// for a model that has no limits, a preset that is not there.
     pub fn build(self) -> Result<Limiter, BuildError> {
-        super::layout::build(self)
+        super::layout::build(self.with_presets()?)
     }
 }
 

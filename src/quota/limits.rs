@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::promise::{DAY, MINUTE};
@@ -36,6 +38,7 @@ pub struct Limits {
     pub(super) quotas: Vec<Quota>,
     pub(super) charge: Charge,
     pub(super) oversize: Oversize,
+    pub(super) longest_prompt: Option<u64>,
 }
 
 /// What becomes of a call that is larger than a quota's capacity.
@@ -109,6 +112,28 @@ impl Limits {
         self
     }
 
+    /// Refuses calls whose prompt holds more `tokens` than this, at once, with
+    /// [`AcquireError::PromptTooLong`](crate::AcquireError::PromptTooLong). Where a group, a model and a tenant have
+    /// such bounds, each holds.
+    ///
+    /// # Example: a free key that takes prompts of at most 4,096 tokens
+    ///
+    /// ```
+    /// use tollgate::{Cost, Limiter, Limits};
+    ///
+    /// let free = Limits::new().rpd(200).longest_prompt(4_096);
+    /// let limiter = Limiter::builder().model("gpt-4o-mini", free).build()?;
+    /// assert!(limiter.try_acquire("gpt-4o-mini", Cost::input(4_096)).is_ok());
+    ///
+    /// let error = limiter.try_acquire("gpt-4o-mini", Cost::input(4_097)).unwrap_err();
+    /// assert_eq!(error.to_string(), "gpt-4o-mini: the prompt holds 4097 tokens; 4096 is the most for one call");
+    /// # Ok::<(), tollgate::BuildError>(())
+    /// ```
+    pub fn longest_prompt(mut self, tokens: u64) -> Self {
+        self.longest_prompt = Some(tokens);
+        self
+    }
+
     /// Every quota, in the order in which they were given.
     pub fn quotas(&self) -> &[Quota] {
         &self.quotas
@@ -124,6 +149,11 @@ impl Limits {
         self.oversize
     }
 
+    /// The most tokens that the prompt of one call may hold, where that is limited.
+    pub fn prompt_bound(&self) -> Option<u64> {
+        self.longest_prompt
+    }
+
     /// Says which quota could not be kept, if any.
     ///
     /// # Errors
@@ -131,5 +161,21 @@ impl Limits {
     /// The first fault, with the quota and its field: see [`Quota::validate`].
     pub fn validate(&self) -> Result<(), InvalidQuota> {
         self.quotas.iter().try_for_each(|quota| quota.validate().map_err(|error| error.of(quota)))
+    }
+}
+
+/// `RPM 500, TPM 200000`: what a list says. Windows and rules are left out.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = false;
+        for quota in &self.quotas {
+            write!(f, "{}{quota}", if said { ", " } else { "" })?;
+            said = true;
+        }
+        match self.longest_prompt {
+            Some(tokens) => write!(f, "{}prompt {tokens}", if said { ", " } else { "" }),
+            None if said => Ok(()),
+            None => f.write_str("no limits"),
+        }
     }
 }

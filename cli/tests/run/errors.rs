@@ -171,3 +171,27 @@ fn wrong_arguments_are_told() {
     stage.run(&["--limits=nowhere.toml"]).expect(2).says("cannot read nowhere.toml");
     assert_eq!(stage.server.summary().requests, 0);
 }
+
+#[test]
+fn a_preset_that_is_not_there_is_told_with_those_near_it() {
+    let stage = Stage::new(quick());
+    stage.write("requests.jsonl", &embeddings(1));
+    let ended = stage.run(&["--preset=openai/teir1"]).expect(2);
+    ended
+        .says("--preset openai/teir1: no such preset; near it: openai/tier1, ")
+        .says("see `tollgate presets`");
+    assert_eq!(stage.server.summary().ok, 0);
+}
+
+#[test]
+fn a_preset_sends_what_it_knows_and_names_what_it_does_not() {
+    let stage = Stage::new(quick());
+    let mut other = embedding("other", 3);
+    other["body"]["model"] = json!("some-other-model");
+    stage.write("requests.jsonl", &format!("{}\n{other}", embedding("good", 3)));
+    stage.run(&["--preset=openai/tier1"]).expect(1);
+    let results = stage.results();
+    assert_eq!(status(&results["good"]), Some(200));
+    assert_eq!(results["other"]["error"]["code"], "unknown_model");
+    assert_eq!(stage.server.summary().ok, 1);
+}
