@@ -191,6 +191,50 @@ impl Bucket {
         }
     }
 
+    /// Puts the level right by so much: what the provider says it is.
+    pub(crate) fn correct(&mut self, by: i64, now: Now) {
+        match self {
+            Bucket::Refill(bucket) => bucket.correct(by),
+            Bucket::Fixed(bucket) => bucket.correct(by),
+            Bucket::Sliding(bucket) => bucket.correct(by, now),
+            Bucket::Held(_) => {}
+        }
+    }
+
+    /// What flows in within so many nanoseconds, little by little.
+    pub(crate) fn flows_in(&self, nanos: u64) -> u64 {
+        match self {
+            Bucket::Refill(bucket) => bucket.flows_in(nanos),
+            Bucket::Fixed(_) | Bucket::Sliding(_) | Bucket::Held(_) => 0,
+        }
+    }
+
+    /// Whether what was left at this instant of UTC says anything about what is left now.
+    pub(crate) fn knows(&self, utc: u64) -> bool {
+        match self {
+            Bucket::Fixed(bucket) => bucket.is_current(utc),
+            Bucket::Refill(_) | Bucket::Sliding(_) | Bucket::Held(_) => true,
+        }
+    }
+
+    /// Charges whose answers have no head yet.
+    pub(crate) fn open(&self) -> u64 {
+        match self {
+            Bucket::Refill(bucket) => bucket.open(),
+            Bucket::Fixed(bucket) => bucket.open(),
+            Bucket::Sliding(bucket) => bucket.open(),
+            Bucket::Held(_) => 0,
+        }
+    }
+
+    /// Of these, what comes off by itself when their heads are in: it was charged to an earlier window.
+    pub(crate) fn double_counted(&self) -> u64 {
+        match self {
+            Bucket::Fixed(bucket) => bucket.open(),
+            Bucket::Refill(_) | Bucket::Sliding(_) | Bucket::Held(_) => 0,
+        }
+    }
+
     /// What is left, in whole units, rounded down; below zero is debt.
     pub(crate) fn remaining(&self) -> i64 {
         match self {

@@ -1,8 +1,10 @@
 //! What can go wrong, with the budget, the numbers and the wait.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::provider::AccountProblem;
+use crate::provider::presets::UnknownPreset;
 use crate::quota::{InvalidQuota, Quota};
 
 /// Why a call was not admitted.
@@ -15,6 +17,9 @@ pub enum AcquireError {
     /// Never: the prompt is longer than the provider takes in one call. Waiting does not help; a shorter one does.
     #[error(transparent)]
     PromptTooLong(Box<PromptTooLong>),
+    /// Never: the provider takes no calls from the account, until somebody acts or a date comes.
+    #[error(transparent)]
+    Stopped(Box<Stopped>),
     /// Not yet: the budget cannot pay now, or not soon enough. Waiting helps.
     #[error(transparent)]
     NotYet(Box<NotYet>),
@@ -35,6 +40,12 @@ impl From<ExceedsQuota> for AcquireError {
 impl From<PromptTooLong> for AcquireError {
     fn from(error: PromptTooLong) -> Self {
         AcquireError::PromptTooLong(Box::new(error))
+    }
+}
+
+impl From<Stopped> for AcquireError {
+    fn from(error: Stopped) -> Self {
+        AcquireError::Stopped(Box::new(error))
     }
 }
 
@@ -104,6 +115,19 @@ pub struct PromptTooLong {
     pub longest: u64,
 }
 
+/// A call that is not sent, since the provider said that it takes none from the account. See
+/// [`Limiter::resume`](crate::Limiter::resume).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{model}: the provider takes no calls from the account: {problem}")]
+pub struct Stopped {
+    /// The name under which the model's limits were given.
+    pub model: String,
+    /// What is wrong with the account.
+    pub problem: AccountProblem,
+    /// When access returns, where the provider said so.
+    pub until: Option<SystemTime>,
+}
+
 /// A call that has to wait, and does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotYet {
@@ -171,34 +195,6 @@ pub struct UnknownModel {
     pub model: String,
     /// Names and patterns that are configured, in alphabetical order.
     pub known: Vec<String>,
-}
-
-/// A preset that is not there, or that knows no limits of a model.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnknownPreset {
-    /// There is no preset of this name.
-    #[error("{name}: no such preset; there are {}", .known.join(", "))]
-    Name {
-        /// The name.
-        name: String,
-        /// The names that are most like it, the nearest first; may be empty.
-        near: Vec<&'static str>,
-        /// Every name.
-        known: Vec<&'static str>,
-    },
-    /// The preset does not name the model.
-    #[error("{model}: the preset {preset} {} {}", if *.allow_list { "allows only" } else { "knows only" }, .known.join(", "))]
-    Model {
-        /// The preset.
-        preset: &'static str,
-        /// The model asked for.
-        model: String,
-        /// Whether the provider refuses models that are not named; otherwise their limits are not known.
-        allow_list: bool,
-        /// The names and patterns of its models.
-        known: Vec<&'static str>,
-    },
 }
 
 /// A limiter that could not be built.

@@ -23,9 +23,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::broadcast;
 
 use crate::error::AcquireError;
+use crate::event::Event;
 use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Request, ScopeSnapshot, Tenant};
+use crate::provider::Observation;
 use crate::queue::{Key, Queue, Rules, Served, Standing};
 use crate::quota::{Limits, Waiting};
 use crate::time::{Clock, Now, Origin, nanos};
@@ -48,6 +51,7 @@ pub(crate) struct Gate {
     hasher: RandomState,
     most_calls: usize,
     most_tokens: u64,
+    events: broadcast::Sender<Event>,
 }
 
 impl fmt::Debug for Gate {
@@ -66,7 +70,7 @@ struct State {
 }
 
 impl Gate {
-    pub(crate) fn new(mut layout: Layout) -> Arc<Self> {
+    pub(crate) fn new(mut layout: Layout, events: broadcast::Sender<Event>) -> Arc<Self> {
         let tenants = std::mem::take(&mut layout.tenants);
         let of_model = |(&model, books): (&BookId, &HashMap<String, BookId>)| {
             books.values().map(|&book| (book, model)).collect::<Vec<_>>()
@@ -89,6 +93,7 @@ impl Gate {
             hasher,
             most_calls: most_calls.unwrap_or(usize::MAX),
             most_tokens: most_tokens.unwrap_or(u64::MAX),
+            events,
         })
     }
 
@@ -214,16 +219,21 @@ impl Gate {
         drop(call);
     }
 
-    /// The head of a call's answer is in, and says for how long the provider worked on it.
-    pub(crate) fn place(&self, charged: &Charged, processing: Duration) -> Placed {
+    /// The head of a call's answer is in.
+    pub(crate) fn observe(&self, charged: &Charged, status: u16, seen: &Observation) -> Placed {
         let (mut state, now) = self.enter();
         // The provider charged it before it began to work on the answer, and not before it was sent.
         // A time longer than the call was out is absurd, and tells nothing.
-        let worked = Some(nanos(processing)).filter(|&worked| worked <= now.uptime - charged.at);
+        let worked = seen.processing_time().map(nanos).filter(|&worked| worked <= now.uptime - charged.at);
         let latest = now.uptime - worked.unwrap_or(0);
         let placed = state.ledger.place(charged, now.at_uptime(latest), now);
+        let refused = status >= 400;
+        if !refused {
+            state.ledger.answered(charged);
+        }
+        state.ledger.observe(charged, refused, seen, now);
         state.came_back(charged);
-        self.leave(state, now);
+        self.leave_and_tell(state, now);
         placed
     }
 
@@ -232,15 +242,37 @@ impl Gate {
     pub(crate) fn settle(&self, charged: &Charged, placed: Option<&Placed>, end: &End) {
         let mut state = self.state.lock();
         let last = state.clock.last();
-        if state.queue.is_deserted() && state.ledger.settles_untimed(charged, last) {
+        let refused = matches!(end, End::Refused(_));
+        if state.queue.is_deserted() && !refused && state.ledger.settles_untimed(charged, last) {
             // Reading the clock would be a quarter of what a call without waiting costs.
             state.ledger.settle_now(charged, placed, end, last);
             return;
         }
         let now = state.clock.at(self.origin.uptime());
         state.ledger.settle(charged, placed, end, now);
+        if let End::Refused(verdict) = end {
+            state.ledger.refused(charged, *verdict, now);
+            state.queue.replan();
+        }
         state.came_back(charged);
+        self.leave_and_tell(state, now);
+    }
+
+    /// Lets calls be sent again after the account was stopped.
+    pub(crate) fn resume(&self) {
+        let (mut state, now) = self.enter();
+        state.ledger.resume();
         self.leave(state, now);
+    }
+
+    /// Grants what is due, and tells whoever listens of what happened.
+    fn leave_and_tell<'a>(&'a self, mut state: MutexGuard<'a, State>, now: Now) {
+        let events = std::mem::take(&mut state.ledger.events);
+        self.leave(state, now);
+        for event in events {
+            // Nobody has to listen.
+            let _ = self.events.send(event);
+        }
     }
 
     /// Puts `limits` in the place of a scope's; calls that wait are looked at anew.

@@ -26,17 +26,24 @@
 //! test under a paused clock and a program run the same code, "when can it start" is answered by
 //! arithmetic ([`Ledger::start`]), and a snapshot is a copy.
 
+mod answers;
 mod books;
+mod door;
+mod law;
 mod pass;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 use std::time::Duration;
 
+use crate::event::Event;
 use crate::provider::Verdict;
 use crate::quota::{Amounts, Charge, Cost, Priority, Quota, Usage};
 use crate::time::Now;
+
+pub(crate) use answers::Stopped;
 
 pub(crate) use crate::bucket::Placed;
 use crate::bucket::Settled;
@@ -53,6 +60,14 @@ pub(crate) struct Ledger {
     seq: u64,
     /// Counts what is told of calls that are out.
     order: u64,
+    /// How many budgets are shut.
+    doors: usize,
+    /// Whether the provider has said anything of any budget.
+    spoken: bool,
+    /// Set when the account takes no calls.
+    stopped: Option<Stopped>,
+    /// What is to be told of.
+    pub(crate) events: Vec<Event>,
 }
 
 /// A call that wants to be admitted.
@@ -132,23 +147,19 @@ impl Ledger {
     /// Takes the call's cost from every budget of its book, or nothing.
     #[inline]
     pub(crate) fn admit(&mut self, book: BookId, cost: Cost, now: Now) -> Result<Charged, Refused> {
-        let Book { rule, oversize, longest_prompt, ref scopes, .. } = self.books[book.index()];
+        let Book { rule, oversize, longest_prompt, .. } = self.books[book.index()];
         if longest_prompt.is_some_and(|longest| cost.input_tokens() > longest) {
             return Err(Refused::Never);
         }
         let amounts = rule.reserve(&cost);
-        let mut pays = true;
-        for &scope in scopes {
+        let mut pays = !self.spoken || self.lets_try(book, &amounts, now)?;
+        for &scope in &self.books[book.index()].scopes {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
-                if amount > budget.capacity {
-                    if !budget.drains(oversize) {
-                        return Err(Refused::Never);
-                    }
-                    pays &= budget.bucket.advance_and_look(budget.capacity, now);
-                } else {
-                    pays &= budget.bucket.advance_and_look(amount, now);
+                if amount > budget.capacity && !budget.drains(oversize) {
+                    return Err(Refused::Never);
                 }
+                pays &= budget.advance_and_look(amount, now);
             }
         }
         if !pays {
@@ -163,6 +174,9 @@ impl Ledger {
             for budget in &mut self.scopes[scope].budgets {
                 budget.bucket.take(amounts[budget.unit]);
             }
+        }
+        if self.spoken {
+            self.note_taken(book, &amounts, seq);
         }
         Ok(Charged { book, seq, rule, cost, at: now.uptime })
     }
@@ -190,7 +204,7 @@ impl Ledger {
         let starts = budgets.map(|budget| {
             let amount = amounts[budget.unit];
             let remaining = budget.bucket.remaining();
-            let at = budget.bucket.start(amount.min(budget.capacity), now);
+            let at = budget.start(amount, now);
             Start { at, quota: budget.quota, amount, remaining }
         });
         // Every budget that can pay at one instant can pay later, so the last one decides.
@@ -237,6 +251,9 @@ impl Ledger {
             let placed = placed.filter(|_| !charged.rule.known_at_the_end(budget.unit));
             budget.bucket.settle(charged.at, placed, taken, prices[budget.unit], settled);
         });
+        if self.spoken {
+            self.note_end(charged, end, &prices);
+        }
     }
 
     /// Whether the call may be settled as of `last`, the last instant that the books know, although

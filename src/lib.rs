@@ -60,6 +60,7 @@ mod call;
 mod error;
 #[cfg(feature = "tiktoken")]
 pub mod estimate;
+mod event;
 mod gate;
 mod ledger;
 mod limiter;
@@ -71,16 +72,18 @@ mod time;
 
 pub use call::{Answer, CallError, Expected, Request};
 pub use error::{
-    AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, PromptTooLong, QueueFull, UnknownModel,
-    UnknownPreset,
+    AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, PromptTooLong, QueueFull, Stopped, UnknownModel,
 };
+pub use event::Event;
 pub use gate::Eta;
 pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
-pub use limiter::{Acquire, AcquireAny, Builder, Group, Limiter, Model, SetLimitsError, UnknownSnapshot};
+pub use limiter::{
+    Acquire, AcquireAny, Builder, Events, Group, Limiter, Model, SetLimitsError, UnknownSnapshot,
+};
 pub use permit::{Permit, Settled};
 pub use provider::{
     AccountProblem, Family, Headers, Hit, ModelProblem, Observation, Overload, Reading, Retry, Verdict,
-    presets,
+    presets, presets::UnknownPreset,
 };
 pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,

@@ -4,6 +4,7 @@ mod acquire;
 mod any;
 mod builder;
 mod config;
+mod events;
 mod layout;
 mod names;
 mod presets;
@@ -12,7 +13,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use crate::error::{AcquireError, BuildError, UnknownModel};
+use crate::event::Event;
 use crate::gate::{Eta, Gate};
 use crate::ledger::{BookId, Request, Snapshot};
 use crate::permit::Permit;
@@ -21,6 +25,7 @@ use crate::quota::{Cost, Limits, Priority};
 pub use acquire::Acquire;
 pub use any::AcquireAny;
 pub use builder::{Builder, Group};
+pub use events::Events;
 
 use names::Names;
 
@@ -58,6 +63,7 @@ struct Inner {
     models: Vec<Known>,
     names: Names,
     gates: Vec<Arc<Gate>>,
+    events: broadcast::Sender<Event>,
     /// Where a scope's budgets are, by the scope's name.
     scopes: HashMap<String, (Arc<Gate>, usize)>,
 }
@@ -197,6 +203,38 @@ impl Limiter {
     pub fn eta(&self, model: &str, cost: Cost) -> Result<Eta, UnknownModel> {
         let known = self.find(model)?;
         Ok(known.gate.eta(&Request::new(known.book, cost), None))
+    }
+
+    /// What happens from now on that whoever runs the program may want to know: limits that the provider
+    /// changed, budgets that it shut, an account that it stopped, a day's budget that is nearly used up.
+    ///
+    /// # Example: say it on the console
+    ///
+    /// ```
+    /// # use tollgate::{Limiter, Limits};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().tpm(200_000)).build()?;
+    /// let mut events = limiter.events();
+    /// tokio::spawn(async move {
+    ///     while let Some(event) = events.next().await {
+    ///         eprintln!("{event}");
+    ///     }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn events(&self) -> Events {
+        Events::new(self.inner.events.subscribe())
+    }
+
+    /// Lets calls to a model be sent again, and to those that share its budgets, after the provider had
+    /// said that it takes none from the account ([`AcquireError::Stopped`]).
+    ///
+    /// # Errors
+    ///
+    /// If no limits are configured for the model and there is no fallback.
+    pub fn resume(&self, model: &str) -> Result<(), UnknownModel> {
+        self.find(model)?.gate.resume();
+        Ok(())
     }
 
     /// How many calls wait, over all models.

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use crate::gate::Gate;
 use crate::ledger::{Charged, End, Placed};
@@ -62,11 +61,12 @@ impl Permit {
     ///
     /// The provider has charged the call by now, so from here on the charge ages in its windows;
     /// where the head tells how long the provider worked on the answer (`openai-processing-ms`), from that
-    /// much earlier. The first head counts; a later call changes nothing.
+    /// much earlier. What it says of limits and of what is left of them corrects the books, down and up, as
+    /// far as is safe with the other calls that are out. The first head counts; a later call changes nothing.
     pub fn observe<H: Headers + ?Sized>(&self, status: impl Into<u16>, headers: &H) {
         self.placed.get_or_init(|| {
-            let head = Observation::read(status.into(), headers, None);
-            self.gate.place(&self.charged, head.processing_time().unwrap_or(Duration::ZERO))
+            let status = status.into();
+            self.gate.observe(&self.charged, status, &Observation::read(status, headers, None))
         });
     }
 
@@ -81,6 +81,10 @@ impl Permit {
 
     /// Ends a call that the provider refused: it costs its request, and of its tokens what the
     /// [`Verdict`] says: none, its input, or all that was reserved.
+    ///
+    /// A limit that was hit is shut for every call until the provider's time; then one call goes to see
+    /// whether it is open again. So is the model, where the provider is full. Where the account takes no more
+    /// calls, none is sent: they fail with [`AcquireError::Stopped`](crate::AcquireError::Stopped).
     ///
     /// The books are settled when this returns, whether or not the future is awaited.
     pub fn refused(self, verdict: Verdict) -> Settled {

@@ -126,7 +126,7 @@ async fn a_hundred_thousand_waiting_calls_take_at_most_512_bytes_each() {
 
 /// Modules from the first, which uses none of the others, to the last.
 const LADDER: &[&str] = &[
-    "quota", "time", "error", "estimate", "provider", "bucket", "ledger", "queue", "gate", "permit",
+    "quota", "time", "estimate", "provider", "error", "event", "bucket", "ledger", "queue", "gate", "permit",
     "limiter", "call",
 ];
 

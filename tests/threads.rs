@@ -79,7 +79,7 @@ async fn hammer(limiter: Limiter, seen: Arc<Seen>, begin: Instant, seed: u64) {
         seen.in_flight.fetch_sub(1, Ordering::SeqCst);
         match dice.below(4) {
             0 => drop(permit),
-            1 => permit.refused(Verdict::rate_limited(None)).await,
+            1 => permit.refused(Verdict::too_large()).await,
             _ => permit.release(Usage::new(dice.below(100), dice.below(10))).await,
         }
     }

@@ -169,6 +169,25 @@ impl Fixed {
         }
     }
 
+    /// Whether an instant of UTC lies in the current window, or after it.
+    pub(super) fn is_current(&self, utc: u64) -> bool {
+        utc >= self.until.saturating_sub(self.period)
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        self.open
+    }
+
+    pub(super) fn correct(&mut self, by: i64) {
+        let amount = by.unsigned_abs();
+        if by < 0 {
+            self.used = self.used.saturating_add(amount);
+        } else {
+            // What is open comes off later, and what counts in the next window counts in this one.
+            self.used = self.used.saturating_sub(amount).max(self.open.saturating_add(self.next));
+        }
+    }
+
     pub(super) fn remaining(&self) -> i64 {
         let left = i128::from(self.limit) - i128::from(self.used);
         left.max(i128::from(i64::MIN)) as i64

@@ -190,6 +190,25 @@ impl Refill {
         (self.open, self.older, self.unsettled) = (0, 0, 0);
     }
 
+    pub(super) fn flows_in(&self, nanos: u64) -> u64 {
+        (nanos / self.tick).saturating_mul(self.rate) / self.unit
+    }
+
+    pub(super) fn open(&self) -> u64 {
+        (self.open + self.older).unsigned_abs() / self.unit
+    }
+
+    pub(super) fn correct(&mut self, by: i64) {
+        let parts = self.parts(by.unsigned_abs());
+        self.note_peak(0);
+        if by < 0 {
+            self.lower(parts);
+        } else {
+            self.level = self.level.saturating_add(parts).min(self.capacity.max(self.level));
+            self.full_since = self.at;
+        }
+    }
+
     pub(super) fn remaining(&self) -> i64 {
         (self.level - self.open - self.older).div_euclid(self.unit as i64)
     }

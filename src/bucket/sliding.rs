@@ -135,6 +135,24 @@ impl Sliding {
         }
     }
 
+    pub(super) fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// What others have taken ages from now; what was not taken comes off where it would leave first.
+    pub(super) fn correct(&mut self, by: i64, now: Now) {
+        if by < 0 {
+            return self.add(by.unsigned_abs(), now.uptime);
+        }
+        let mut back = by.unsigned_abs();
+        for slot in &mut self.slots {
+            let off = slot.amount.min(back);
+            slot.amount -= off;
+            self.placed -= off;
+            back -= off;
+        }
+    }
+
     pub(super) fn remaining(&self) -> i64 {
         let left = i128::from(self.limit) - i128::from(self.used());
         left.max(i128::from(i64::MIN)) as i64

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Gate, State};
 use crate::error::{AcquireError, Blocking, ExceedsQuota, NotYet, PromptTooLong, QueueFull};
-use crate::ledger::{Exceeded, Request};
+use crate::ledger::{Exceeded, Request, Stopped};
 use crate::time::{Now, nanos};
 
 /// With more calls in line, a call that will not wait for long is not told at once how long it is.
@@ -13,6 +13,9 @@ const FORESEEN: usize = 1_024;
 impl Gate {
     /// Why a call may not join the line, if it may not.
     pub(super) fn refusal(&self, state: &mut State, request: &Request, now: Now) -> Option<AcquireError> {
+        if state.ledger.stopped().is_some() {
+            return Some(state.explain(request, 0, now));
+        }
         let (calls, tokens) = (state.queue.len(), state.queue.tokens());
         if calls >= self.most_calls || tokens.saturating_add(request.cost.tokens()) > self.most_tokens {
             let model = state.ledger.model(request.book).to_owned();
@@ -39,6 +42,9 @@ impl State {
 
     pub(super) fn explain(&mut self, request: &Request, ahead: usize, now: Now) -> AcquireError {
         let model = self.ledger.model(request.book).to_owned();
+        if let Some(Stopped { problem, until }) = self.ledger.stopped() {
+            return crate::error::Stopped { model, problem, until }.into();
+        }
         match self.ledger.exceeded(request.book, request.cost) {
             Some(Exceeded::Quota { quota, cost }) => return ExceedsQuota { model, cost, quota }.into(),
             Some(Exceeded::Prompt { longest }) => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Ledger;
+use super::truth::Truth;
 use crate::bucket::Bucket;
 use crate::quota::{Charge, Limits, Oversize, Quota, Unit, Waiting};
 use crate::time::Now;
@@ -29,6 +30,10 @@ pub(super) struct Budget {
     pub(super) quota: Quota,
     /// The number of the first call that was charged to it: earlier ones are not settled here.
     pub(super) born: u64,
+    /// What stays unused: it grows with refusals that the books did not foresee.
+    pub(super) margin: u64,
+    /// What the provider has said of it, if anything.
+    pub(super) truth: Option<Box<Truth>>,
 }
 
 /// What the calls of one model, or of one tenant to it, are charged to.
@@ -90,6 +95,8 @@ impl Budget {
             bucket: Bucket::new(quota, now),
             quota: *quota,
             born,
+            margin: 0,
+            truth: None,
         }
     }
 
@@ -97,7 +104,30 @@ impl Budget {
         self.bucket.advance(now);
         let same_law = self.bucket.follow(quota, now);
         let born = if same_law { self.born } else { born };
-        Budget { born, capacity: quota.capacity(), quota: *quota, ..self }
+        let margin = self.margin.min(quota.capacity() / 2);
+        Budget { born, margin, capacity: quota.capacity(), quota: *quota, ..self }
+    }
+
+    /// Lets time pass, and says whether `amount` can be taken now.
+    #[inline]
+    pub(super) fn advance_and_look(&mut self, amount: u64, now: Now) -> bool {
+        let needed = self.needed(amount);
+        self.bucket.advance_and_look(needed, now)
+    }
+
+    /// The uptime at which `amount` could be taken; `None` if only a call that ends can bring that about.
+    pub(super) fn start(&self, amount: u64, now: Now) -> Option<u64> {
+        let start = self.bucket.start(self.needed(amount), now)?;
+        match self.truth.as_ref().and_then(|truth| truth.door) {
+            Some(door) if amount > 0 => Some(start.max(door.opens()?)),
+            _ => Some(start),
+        }
+    }
+
+    /// What has to be there for `amount` to be taken. A call that is larger goes when all is there.
+    #[inline]
+    fn needed(&self, amount: u64) -> u64 {
+        if amount == 0 { 0 } else { amount.saturating_add(self.margin).min(self.capacity) }
     }
 
     /// Whether a call that is larger than this budget may go when it is full.
@@ -129,7 +159,16 @@ impl Ledger {
             Book { model, rule, oversize, longest_prompt: None, scopes, own, calm_until: 0 }
         };
         let books = layout.books.into_iter().map(book).collect();
-        let mut ledger = Ledger { scopes, books, seq: 0, order: 0 };
+        let mut ledger = Ledger {
+            scopes,
+            books,
+            seq: 0,
+            order: 0,
+            doors: 0,
+            spoken: false,
+            stopped: None,
+            events: Vec::new(),
+        };
         ledger.look_how_long_prompts_may_be();
         ledger
     }

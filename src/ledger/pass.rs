@@ -49,7 +49,7 @@ impl Ledger {
         let Book { rule, ref scopes, .. } = self.books[book.index()];
         let amounts = rule.reserve(&Cost::default());
         let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
-        let mut starts = budgets.map(|budget| budget.bucket.start(amounts[budget.unit], now));
+        let mut starts = budgets.map(|budget| budget.start(amounts[budget.unit], now));
         starts.try_fold(now.uptime, |latest, start| Some(latest.max(start?)))
     }
 
@@ -65,7 +65,7 @@ impl Ledger {
         let mut outlook = Outlook { at: now.uptime, waiting: 0 };
         for &scope in &book.scopes {
             for budget in &self.scopes[scope].budgets {
-                let start = budget.bucket.start(amounts[budget.unit].min(budget.capacity), now);
+                let start = budget.start(amounts[budget.unit], now);
                 if forbidden(scope, budget, start.is_none()) {
                     return None;
                 }
@@ -90,9 +90,10 @@ impl Ledger {
         let book = &self.books[request.book.index()];
         let own = book.own?;
         let amounts = book.rule.reserve(&request.cost);
-        let starts = self.scopes[own].budgets.iter().map(|budget| {
-            budget.bucket.start(amounts[budget.unit].min(budget.capacity), now).unwrap_or(u64::MAX)
-        });
+        let starts = self.scopes[own]
+            .budgets
+            .iter()
+            .map(|budget| budget.start(amounts[budget.unit], now).unwrap_or(u64::MAX));
         let start = starts.max()?;
         (start > now.uptime).then_some((own, start))
     }
@@ -133,6 +134,9 @@ impl Ledger {
         for budget in self.scopes.iter_mut().flat_map(|scope| &mut scope.budgets) {
             budget.bucket.advance(now);
             budget.bucket.forget_unsettled();
+            if let Some(door) = budget.truth.as_mut().and_then(|truth| truth.door.as_mut()) {
+                door.lose();
+            }
         }
     }
 

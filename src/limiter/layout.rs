@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+
 use super::names::Names;
 use super::{Builder, Group, Inner, Known, Limiter};
 use crate::error::BuildError;
@@ -21,6 +23,9 @@ pub(super) fn group_scope(name: &str) -> String {
 fn tenant_scope(name: &str, group: &str) -> String {
     format!("tenant {name} of group {group}")
 }
+
+/// How many events are kept for a listener that does not keep up.
+const EVENTS: usize = 256;
 
 /// What one gate is made of.
 struct Draft {
@@ -41,9 +46,10 @@ pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
     }
 
     let (mut models, mut gates, mut scopes) = (Vec::new(), Vec::new(), HashMap::new());
+    let (events, _) = broadcast::channel(EVENTS);
     for draft in drafts {
         let names: Vec<String> = draft.layout.scopes.iter().map(|(name, _)| name.clone()).collect();
-        let gate = Gate::new(draft.layout);
+        let gate = Gate::new(draft.layout, events.clone());
         scopes.extend(names.into_iter().enumerate().map(|(i, name)| (name, (gate.clone(), i))));
         let known = |(name, book)| Known { name, gate: Arc::clone(&gate), book };
         models.extend(draft.models.into_iter().map(known));
@@ -62,7 +68,7 @@ pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
         names.fall_back(index_of("fallback", &model, &of)?);
     }
     Ok(Limiter {
-        inner: Arc::new(Inner { models, names, gates, scopes }),
+        inner: Arc::new(Inner { models, names, gates, scopes, events }),
         #[cfg(feature = "tiktoken")]
         estimator: Arc::default(),
     })

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::names::Names;
 use super::{Builder, Group};
-use crate::error::{BuildError, UnknownPreset};
+use crate::error::BuildError;
+use crate::provider::presets::UnknownPreset;
 use crate::provider::presets::{Preset, Row};
 use crate::quota::{Limits, Quota};
 

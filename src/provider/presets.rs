@@ -45,8 +45,6 @@ mod others;
 mod row;
 mod xai;
 
-use crate::error::UnknownPreset;
-
 pub use row::{Certainty, Dialect, Row};
 
 const TABLES: &[&[Preset]] = &[
@@ -134,4 +132,32 @@ impl Preset {
     pub fn models(&self) -> Vec<&'static str> {
         self.rows.iter().flat_map(Row::names).collect()
     }
+}
+
+/// A preset that is not there, or that knows no limits of a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownPreset {
+    /// There is no preset of this name.
+    #[error("{name}: no such preset; there are {}", .known.join(", "))]
+    Name {
+        /// The name.
+        name: String,
+        /// The names that are most like it, the nearest first; may be empty.
+        near: Vec<&'static str>,
+        /// Every name.
+        known: Vec<&'static str>,
+    },
+    /// The preset does not name the model.
+    #[error("{model}: the preset {preset} {} {}", if *.allow_list { "allows only" } else { "knows only" }, .known.join(", "))]
+    Model {
+        /// The preset.
+        preset: &'static str,
+        /// The model asked for.
+        model: String,
+        /// Whether the provider refuses models that are not named; otherwise their limits are not known.
+        allow_list: bool,
+        /// The names and patterns of its models.
+        known: Vec<&'static str>,
+    },
 }

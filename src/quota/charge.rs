@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Cost, Unit, Usage};
@@ -23,6 +25,17 @@ pub enum Charge {
     InputPlusMaxOutput,
     /// The prompt alone; output is free.
     InputOnly,
+}
+
+/// `what is used`, `the input and the most of the output`: in a sentence after "charges".
+impl fmt::Display for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Charge::Usage => "what is used",
+            Charge::InputPlusMaxOutput => "the input and the most of the output",
+            Charge::InputOnly => "the input",
+        })
+    }
 }
 
 /// How much of each unit.

@@ -146,6 +146,22 @@ impl Quota {
         self
     }
 
+    /// The same with another limit. A burst keeps its proportion to it.
+    pub(crate) fn with_limit(mut self, limit: u64) -> Self {
+        if let Window::Refill { burst, .. } = &mut self.window {
+            let scaled = u128::from(*burst) * u128::from(limit) / u128::from(self.limit.max(1));
+            *burst = u64::try_from(scaled).unwrap_or(u64::MAX).max(1);
+        }
+        self.limit = limit;
+        self
+    }
+
+    /// The same counted by another law over the same period.
+    pub(crate) fn with_window(mut self, window: Window) -> Self {
+        self.window = window;
+        self
+    }
+
     /// What is counted.
     pub fn unit(&self) -> Unit {
         self.unit
@@ -236,7 +252,7 @@ impl Window {
         }
     }
 
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Window::Refill { .. } => "refill",
             Window::Fixed { .. } => "fixed",

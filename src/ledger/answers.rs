@@ -1,0 +1,323 @@
+//! What answers and refusals do to the books; why is told in [`super::truth`].
+
+use std::time::{Duration, SystemTime};
+
+use super::books::Scope;
+use super::door::Door;
+use super::truth::{Told, Truth};
+use super::{BookId, Charged, End, Ledger, Refused};
+use crate::event::Event;
+use crate::provider::{AccountProblem, Hit, Observation, Verdict};
+use crate::quota::{Amounts, Charge, Unit};
+use crate::time::{Now, nanos};
+
+/// An account that takes no calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopped {
+    pub(crate) problem: AccountProblem,
+    pub(crate) until: Option<SystemTime>,
+}
+
+/// Where a budget is.
+type Place = (usize, usize);
+
+/// Percentages that are told of when they are passed, from the highest on.
+const TOLD: [u8; 2] = [95, 80];
+/// Budgets over shorter periods are meant to be used up.
+const LONG: Duration = Duration::from_secs(3_600);
+
+impl Ledger {
+    /// The head of the answer to a call is in: its levels and limits put the books right.
+    pub(crate) fn observe(&mut self, charged: &Charged, refused: bool, seen: &Observation, now: Now) {
+        self.spoken |= !seen.readings().is_empty();
+        for reading in seen.readings().iter().filter(|reading| !reading.upstream) {
+            let fits =
+                |ledger: &Self, (scope, index): Place| ledger.scopes[scope].budgets[index].fits(reading);
+            let Some((scope, index)) = self.best(charged, fits) else { continue };
+            let taken = charged.rule.reserve(&charged.cost);
+            let Scope { name, budgets, .. } = &mut self.scopes[scope];
+            let budget = &mut budgets[index];
+            let (before, unit) = (budget.quota, budget.unit);
+            if reading.limit.is_some_and(|limit| budget.hear(limit, now)) {
+                let to = budget.quota;
+                self.events.push(Event::LimitChanged { scope: name.clone(), from: before, to });
+                self.calm(scope);
+                continue;
+            }
+            let out = now.uptime - charged.at;
+            let sent = now.utc.saturating_sub(out);
+            let window = budget.quota.window();
+            if let Some(window) = budget.truth().signs.read(reading, window, sent, out) {
+                let from = budget.quota;
+                budget.adopt(from.with_window(window), now);
+                budget.born = self.seq;
+                let to = budget.quota;
+                self.events.push(Event::WindowChanged { scope: name.clone(), from, to });
+                self.calm(scope);
+            }
+            let budget = &mut self.scopes[scope].budgets[index];
+            let Some(remaining) = reading.remaining else { continue };
+            let may_raise = !refused && budget.truth().is_whole();
+            let own = if refused { taken[unit] } else { 0 };
+            let late = charged.rule.known_at_the_end(unit);
+            budget.reconcile(&Told { seq: charged.seq, remaining, own, since: out, late, may_raise }, now);
+        }
+        if !refused {
+            self.tell_use(charged.book);
+        }
+    }
+
+    /// The provider said no to a call that is settled.
+    pub(crate) fn refused(&mut self, charged: &Charged, verdict: Verdict, now: Now) {
+        self.spoken = true;
+        match verdict {
+            Verdict::RateLimited { hit, retry_after, .. } => self.limited(charged, hit, retry_after, now),
+            Verdict::Overloaded { retry_after, .. } => {
+                if let Some(place) = self.tightest(charged, |unit| unit == Unit::Requests) {
+                    self.shut(place, charged, retry_after, now);
+                }
+            }
+            Verdict::Account { problem, until } => {
+                self.stopped = Some(Stopped { problem, until });
+                let model = self.model(charged.book).to_owned();
+                self.events.push(Event::Stopped { model, problem, until });
+            }
+            _ => {}
+        }
+    }
+
+    fn limited(&mut self, charged: &Charged, hit: Hit, retry_after: Option<Duration>, now: Now) {
+        self.learn_charge(charged, &hit);
+        let named = |ledger: &Self, (scope, index): Place| {
+            let budget = &ledger.scopes[scope].budgets[index];
+            let period = budget.quota.window().period();
+            let fits = hit.unit == Some(budget.unit) && (hit.period.is_none() || hit.period == period);
+            fits.then(|| 1 + u8::from(hit.limit == Some(budget.quota.limit())))
+        };
+        let unit = |unit| hit.unit.is_none_or(|hit| hit == unit);
+        let found = self.best(charged, named);
+        let Some(place) = found.or_else(|| self.tightest(charged, unit)) else { return };
+        let (scope, index) = place;
+        let budget = &mut self.scopes[scope].budgets[index];
+        let out = now.uptime - charged.at;
+        if let (Some(limit), Some(used)) = (hit.limit, hit.used)
+            && limit == budget.quota.limit()
+        {
+            // The numbers are exact, and the call itself is not in them.
+            let late = charged.rule.known_at_the_end(budget.unit);
+            let remaining = limit.saturating_sub(used);
+            let told = Told { seq: charged.seq, remaining, own: 0, since: out, late, may_raise: false };
+            budget.reconcile(&told, now);
+        }
+        let is_shut = budget.truth().door.is_some();
+        if !is_shut {
+            // Once for all the calls that were out.
+            budget.margin = (budget.margin + budget.capacity / 50 + 1).min(budget.capacity / 2);
+        }
+        self.shut(place, charged, retry_after, now);
+    }
+
+    /// Shuts a budget until the provider's time.
+    fn shut(&mut self, (scope, index): Place, charged: &Charged, wait: Option<Duration>, now: Now) {
+        let Scope { name, budgets, .. } = &mut self.scopes[scope];
+        let budget = &mut budgets[index];
+        let quota = budget.quota;
+        let wait = wait.map(nanos);
+        let door = &mut budget.truth().door;
+        let before = door.map(|door| door.until);
+        match door {
+            Some(door) => door.refuse(charged.seq, charged.at, now.uptime, wait),
+            None => {
+                *door = Some(Door::shut(now.uptime, wait));
+                self.doors += 1;
+            }
+        }
+        let until = door.map_or(now.uptime, |door| door.until);
+        if before.is_none() {
+            let wait = Duration::from_nanos(until.saturating_sub(now.uptime));
+            self.events.push(Event::Closed { scope: name.clone(), quota, wait });
+        }
+    }
+
+    /// A call got an answer that is no refusal by a limit: where it was the probe, the door is open.
+    pub(crate) fn answered(&mut self, charged: &Charged) {
+        self.at_doors(charged, |door| door.is_some_and(|it| it.is_probe(charged.seq)).then(|| *door = None));
+    }
+
+    /// A call ended without an answer.
+    pub(super) fn unanswered(&mut self, charged: &Charged) {
+        self.at_doors(charged, |door| {
+            if let Some(door) = door.as_mut().filter(|door| door.is_probe(charged.seq)) {
+                door.lose();
+            }
+            None
+        });
+    }
+
+    fn at_doors(&mut self, charged: &Charged, mut visit: impl FnMut(&mut Option<Door>) -> Option<()>) {
+        if self.doors == 0 {
+            return;
+        }
+        for &scope in &self.books[charged.book.index()].scopes {
+            let scope = &mut self.scopes[scope];
+            for budget in &mut scope.budgets {
+                let Some(truth) = &mut budget.truth else { continue };
+                if visit(&mut truth.door).is_some() {
+                    self.doors -= 1;
+                    self.events.push(Event::Reopened { scope: scope.name.clone(), quota: budget.quota });
+                }
+            }
+        }
+    }
+
+    /// Whether every door that a call meets lets one try; an error where none does for good.
+    #[cold]
+    pub(super) fn lets_try(&mut self, book: BookId, amounts: &Amounts, now: Now) -> Result<bool, Refused> {
+        if let Some(stopped) = self.stopped {
+            let ends = stopped.until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+            if ends.is_none_or(|at| nanos(at) > now.utc) {
+                return Err(Refused::Never);
+            }
+            self.stopped = None;
+        }
+        if self.doors == 0 {
+            return Ok(true);
+        }
+        let budgets = self.books[book.index()].scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        let mut met = budgets.filter(|budget| amounts[budget.unit] > 0);
+        let shut = |truth: &Truth| truth.door.is_some_and(|door| !door.lets_try(now.uptime));
+        Ok(!met.any(|budget| budget.truth.as_deref().is_some_and(shut)))
+    }
+
+    /// A call was just admitted: where a door is shut, it is the one that tries.
+    #[cold]
+    pub(super) fn note_taken(&mut self, book: BookId, amounts: &Amounts, seq: u64) {
+        for &scope in &self.books[book.index()].scopes {
+            for budget in &mut self.scopes[scope].budgets {
+                let amount = amounts[budget.unit];
+                let Some(truth) = &mut budget.truth else { continue };
+                truth.note(seq, amount);
+                if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
+                    door.send(seq);
+                }
+            }
+        }
+    }
+
+    /// Why no call is sent at all, if none is.
+    pub(crate) fn stopped(&self) -> Option<Stopped> {
+        self.stopped
+    }
+
+    /// Lets calls be sent again.
+    pub(crate) fn resume(&mut self) {
+        self.stopped = None;
+    }
+
+    /// Whether what a refused call wanted shows another rule than the one it was charged by.
+    fn learn_charge(&mut self, charged: &Charged, hit: &Hit) {
+        let (Some(Unit::Tokens), Some(wanted)) = (hit.unit, hit.requested) else { return };
+        let of = |rule: Charge| rule.reserve(&charged.cost)[Unit::Tokens];
+        let near = |amount: u64| wanted.abs_diff(amount) <= 8 + wanted / 50;
+        let (most, input) = (charged.cost.tokens(), charged.cost.input_tokens());
+        // What usage is reserved at may be a forecast; what the provider wants at admission is the input.
+        if near(most) == near(input) || (charged.rule == Charge::Usage && near(input)) {
+            return;
+        }
+        let rule = if near(most) { Charge::InputPlusMaxOutput } else { Charge::Usage };
+        let book = &mut self.books[charged.book.index()];
+        if near(of(charged.rule)) && charged.rule != Charge::Usage || book.rule == rule {
+            return;
+        }
+        let from = std::mem::replace(&mut book.rule, rule);
+        let model = book.model.clone();
+        self.events.push(Event::ChargeChanged { model, from, to: rule });
+    }
+
+    /// The budget that a call was charged to, not its tenant's own, that fits best.
+    fn best(&self, charged: &Charged, fits: impl Fn(&Self, Place) -> Option<u8>) -> Option<Place> {
+        let fit = |place| fits(self, place).map(|fit| (fit, place));
+        // Of equals the first.
+        self.places(charged)
+            .filter_map(fit)
+            .reduce(|best, next| if next.0 > best.0 { next } else { best })
+            .map(|(_, place)| place)
+    }
+
+    /// The budget that a call was charged to of which least is left.
+    fn tightest(&self, charged: &Charged, unit: impl Fn(Unit) -> bool) -> Option<Place> {
+        let amounts = charged.rule.reserve(&charged.cost);
+        let budget = |&(scope, index): &Place| &self.scopes[scope].budgets[index];
+        let charges = |place: &Place| {
+            let met = budget(place).unit;
+            met != Unit::InFlight && amounts[met] > 0 && unit(met)
+        };
+        let left = |place: &Place| {
+            let budget = budget(place);
+            (i128::from(budget.bucket.remaining()) << 20) / i128::from(budget.capacity.max(1))
+        };
+        let any = |place: &Place| amounts[budget(place).unit] > 0;
+        let found = self.places(charged).filter(charges).min_by_key(left);
+        found.or_else(|| self.places(charged).find(any))
+    }
+
+    fn places(&self, charged: &Charged) -> impl Iterator<Item = Place> {
+        let book = &self.books[charged.book.index()];
+        let shared = book.scopes.iter().filter(|&&scope| Some(scope) != book.own);
+        let of = |&scope: &usize| (0..self.scopes[scope].budgets.len()).map(move |index| (scope, index));
+        let known = |&(scope, index): &Place| self.scopes[scope].budgets[index].born <= charged.seq;
+        shared.flat_map(of).filter(known)
+    }
+
+    /// Tells when long budgets are nearly used up.
+    fn tell_use(&mut self, book: BookId) {
+        for &scope in &self.books[book.index()].scopes {
+            let scope = &mut self.scopes[scope];
+            for budget in &mut scope.budgets {
+                if budget.quota.window().period().is_none_or(|period| period < LONG) || budget.capacity == 0 {
+                    continue;
+                }
+                let used = i128::from(budget.capacity) - i128::from(budget.bucket.remaining());
+                let percent = (used * 100 / i128::from(budget.capacity)).clamp(0, 100) as u8;
+                let passed = TOLD.into_iter().find(|&mark| percent >= mark).unwrap_or(0);
+                let told = &mut budget.truth.get_or_insert_default().told_share;
+                if passed > *told {
+                    let (scope, quota) = (scope.name.clone(), budget.quota);
+                    self.events.push(Event::Used { scope, quota, percent: passed });
+                    *told = passed;
+                } else if percent.saturating_add(5) < *told {
+                    *told = passed;
+                }
+            }
+        }
+    }
+
+    /// Calls may not be settled as of an earlier instant any more.
+    fn calm(&mut self, scope: usize) {
+        for book in self.books.iter_mut().filter(|book| book.scopes.contains(&scope)) {
+            book.calm_until = 0;
+        }
+    }
+
+    /// What happens to doors, and to what is known, when a call ends.
+    #[cold]
+    pub(super) fn note_end(&mut self, charged: &Charged, end: &End, prices: &Amounts) {
+        let cancelled = matches!(end, End::Cancelled);
+        self.for_each(charged, |budget, taken| {
+            let Some(truth) = &mut budget.truth else { return };
+            if cancelled {
+                truth.forget(charged.seq, taken);
+            } else if charged.rule.known_at_the_end(budget.unit) {
+                truth.note_end(prices[budget.unit]);
+            }
+        });
+        match end {
+            End::Released(_)
+            | End::Refused(Verdict::Rejected | Verdict::TooLarge { .. } | Verdict::Model { .. }) => {
+                self.answered(charged);
+            }
+            End::Cancelled | End::Lost | End::Refused(Verdict::Failed) => self.unanswered(charged),
+            End::Refused(_) => {}
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Which law a provider counts by, told from a series of what is left and when it resets.
+//!
+//! | law | when the reset is |
+//! |---|---|
+//! | bucket | in proportion to what was used: `used / limit x period` ahead |
+//! | aligned windows | at one instant, whatever was used, and a period later after that |
+//! | sliding window | neither |
+
+use std::time::Duration;
+
+use crate::provider::Reading;
+use crate::quota::Window;
+use crate::time::nanos;
+
+/// So many answers in a row have to say the same.
+const VOTES: u8 = 4;
+/// Instants that differ by no more are one.
+const NEAR: u64 = 150_000_000;
+/// A reset in whole seconds may be off by one.
+const SECOND: u64 = 1_000_000_000;
+
+/// What the last answers spoke for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Signs {
+    law: Option<Law>,
+    votes: u8,
+    /// The last reset, as an instant of UTC, and what was left.
+    last: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Law {
+    Refill,
+    Fixed,
+    Sliding,
+}
+
+impl Signs {
+    /// Takes an answer into account to a call sent at `sent` (UTC) and out for `out` nanoseconds. Says which
+    /// window the provider counts by, if the answers agree on another than `window`.
+    pub(super) fn read(&mut self, reading: &Reading, window: Window, sent: u64, out: u64) -> Option<Window> {
+        let (limit, remaining) = (reading.limit?, reading.remaining?);
+        let (period, reset) = (nanos(window.period()?), nanos(reading.reset?));
+        let used = limit.checked_sub(remaining)?;
+        // Of a little use every law says a short time or a long one.
+        if used < limit / 50 || limit == 0 {
+            return None;
+        }
+        let coarse = if reset.is_multiple_of(SECOND) { SECOND } else { 0 };
+        let in_proportion = (u128::from(used) * u128::from(period) / u128::from(limit)) as u64;
+        let end = sent.saturating_add(reset);
+        let near = NEAR + coarse + out.min(SECOND);
+        let last = self.last.replace((end, remaining));
+        let law =
+            if reset.abs_diff(in_proportion) <= in_proportion / 500 + period / limit + 2_000_000 + coarse {
+                Law::Refill
+            } else {
+                let (before, left) = last?;
+                if left == remaining {
+                    return None;
+                }
+                let same = end.abs_diff(before) <= near || end.abs_diff(before + period) <= near;
+                if same { Law::Fixed } else { Law::Sliding }
+            };
+        self.votes = if self.law == Some(law) { self.votes.saturating_add(1) } else { 1 };
+        self.law = Some(law);
+        if self.votes < VOTES {
+            return None;
+        }
+        let period = window.period()?;
+        match (law, window) {
+            (Law::Refill, Window::Refill { .. }) | (Law::Sliding, Window::Sliding { .. }) => None,
+            (Law::Refill, _) => Some(Window::Refill { period, burst: limit }),
+            (Law::Sliding, _) => Some(Window::Sliding { period }),
+            (Law::Fixed, _) => {
+                let offset = aligned(end % nanos(period), nanos(period), near);
+                let known = match window {
+                    Window::Fixed { offset: known, .. } => nanos(known).abs_diff(offset) <= near,
+                    _ => false,
+                };
+                (!known).then_some(Window::Fixed { period, offset: Duration::from_nanos(offset) })
+            }
+        }
+    }
+}
+
+/// Windows begin at whole seconds, and mostly at the full minute.
+fn aligned(offset: u64, period: u64, near: u64) -> u64 {
+    if offset <= near || offset + near >= period {
+        return 0;
+    }
+    (offset + SECOND / 2) / SECOND * SECOND % period
+}

@@ -1,0 +1,233 @@
+//! What the provider says about a budget, and what the books make of it.
+//!
+//! # When may the books be corrected, and by how much?
+//!
+//! **The simplest design** puts the provider's `remaining` in the place of the level. It is wrong whenever
+//! other calls are out: the answer to call A says what was left when A was charged, and the calls that were
+//! sent since are not in it. With 20 calls of 500 tokens in flight the level would jump up by 10,000 with
+//! every answer, and the next twenty calls would be refused.
+//!
+//! **What is consistent** with an answer is a range. Let `told` be what it says was left, `back` what has
+//! flowed back since the call was sent, and `after` what was taken for calls that were sent later.
+//!
+//! ```text
+//! told - after          nothing flowed back yet, and none of the later calls was counted
+//! told - after + back   the same, counted when the call was sent
+//! ```
+//!
+//! Answers are made up when a call is charged (OpenAI's say `limit - charge` whatever the answer takes to
+//! write: openllmetry and dd-trace-py cassettes, read November 2026), so a level above the upper end is lowered
+//! to it: somebody else uses the key, or calls cost more than the rule says. A level below the lower
+//! end is raised to it: no later call can make less of `told` than that. In between nothing is known
+//! better than the books do. Worked example, TPM 60,000: a call is sent, 3,000 tokens are taken for later
+//! ones, and after 2 s its answer says 10,000. The level is somewhere in 7,000..=9,000.
+//!
+//! **Late charges.** Where the price is known at the end only, calls that are out may not be in `told` with all
+//! that they reserve; the lower end goes down by these.
+//!
+//! **Out of order.** A range is as old as its call, not as its answer: an answer that comes late has a large
+//! `after`, and corrects nothing that a newer one knows better.
+//!
+//! **Limits** are adopted where the configured one was the provider's own, after two answers that agree. A
+//! configured limit below the provider's is a share that somebody chose: it is never raised, and the
+//! level neither.
+
+use std::collections::VecDeque;
+
+use super::books::Budget;
+use super::door::Door;
+use super::law::Signs;
+use crate::provider::Reading;
+use crate::quota::Quota;
+use crate::time::Now;
+
+/// How many calls are remembered: an answer to an older one corrects nothing.
+const CALLS: usize = 4_096;
+
+/// What is known of one budget since the provider first spoke of it.
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    /// Everything that was taken since.
+    taken: u64,
+    /// The prices of everything that has ended since and was known at the end only.
+    ended: u64,
+    /// The sums after each call, oldest first.
+    calls: VecDeque<Mark>,
+    follows: Follows,
+    /// A limit that an answer told and the next one may confirm.
+    heard: Option<u64>,
+    pub(super) door: Option<Door>,
+    pub(super) signs: Signs,
+    /// The percentage of the budget that was last told of.
+    pub(super) told_share: u8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    seq: u64,
+    taken: u64,
+    ended: u64,
+}
+
+/// How the configured limit stands to the provider's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Follows {
+    #[default]
+    Unknown,
+    /// It is the provider's.
+    Whole,
+    /// It is less, on purpose.
+    Share,
+}
+
+/// What one answer says about a budget.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// The number of the call.
+    pub(super) seq: u64,
+    /// What was left when it was charged.
+    pub(super) remaining: u64,
+    /// What the call has taken here and is not in that, as it was refused.
+    pub(super) own: u64,
+    /// Nanoseconds since it was sent.
+    pub(super) since: u64,
+    /// Whether prices are known at the end only.
+    pub(super) late: bool,
+    /// Whether the level may be raised.
+    pub(super) may_raise: bool,
+}
+
+/// A copy of the books is made to see who could go when, and hears no answers.
+impl Clone for Truth {
+    fn clone(&self) -> Self {
+        Truth { door: self.door, ..Truth::default() }
+    }
+}
+
+impl Truth {
+    /// A call was charged.
+    pub(super) fn note(&mut self, seq: u64, amount: u64) {
+        self.taken = self.taken.saturating_add(amount);
+        if self.calls.len() >= CALLS {
+            self.calls.pop_front();
+        }
+        self.calls.push_back(Mark { seq, taken: self.taken, ended: self.ended });
+    }
+
+    /// A call was charged and taken back at once, as if it had never been.
+    pub(super) fn forget(&mut self, seq: u64, amount: u64) {
+        if self.calls.back().is_some_and(|last| last.seq == seq) {
+            self.calls.pop_back();
+            self.taken = self.taken.saturating_sub(amount);
+        }
+    }
+
+    /// A call whose price is known at the end only has ended.
+    pub(super) fn note_end(&mut self, price: u64) {
+        self.ended = self.ended.saturating_add(price);
+    }
+
+    /// What was taken for calls after this one, and what ended since it was sent.
+    fn since(&self, seq: u64) -> Option<(u64, u64)> {
+        let found = self.calls.binary_search_by_key(&seq, |mark| mark.seq).ok()?;
+        let mark = self.calls[found];
+        Some((self.taken - mark.taken, self.ended - mark.ended))
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.follows == Follows::Whole
+    }
+
+    /// Takes note of the limit that an answer tells; says which one to adopt, if another.
+    fn hear(&mut self, limit: u64, configured: u64) -> Option<u64> {
+        match self.follows {
+            Follows::Unknown if limit > configured => self.follows = Follows::Share,
+            Follows::Unknown if limit == configured => self.follows = Follows::Whole,
+            Follows::Share if limit >= configured => {}
+            _ if limit == configured => self.heard = None,
+            _ if self.heard == Some(limit) => {
+                self.heard = None;
+                self.follows = Follows::Whole;
+                return Some(limit);
+            }
+            _ => self.heard = Some(limit),
+        }
+        None
+    }
+}
+
+impl Budget {
+    /// What is known of it from the provider; begins to be kept now.
+    pub(super) fn truth(&mut self) -> &mut Truth {
+        self.truth.get_or_insert_default()
+    }
+
+    /// How well a reading fits: the more the better; `None` where it is about another budget.
+    pub(super) fn fits(&self, reading: &Reading) -> Option<u8> {
+        if reading.family.unit() != Some(self.unit) {
+            return None;
+        }
+        let same_limit = reading.limit == Some(self.quota.limit());
+        let same_window = reading.window.is_some() && reading.window == self.quota.window().period();
+        let other_window = reading.window.is_some() && !reading.window_inferred && !same_window;
+        match (same_limit, same_window) {
+            _ if other_window => None,
+            (true, true) => Some(4),
+            (true, false) => Some(3),
+            (false, true) => Some(2),
+            // A limit that changes under a window that cannot be told.
+            (false, false) => self.truth.as_ref().is_some_and(|truth| truth.is_whole()).then_some(1),
+        }
+    }
+
+    /// Hears a limit; says whether another was adopted.
+    pub(super) fn hear(&mut self, limit: u64, now: Now) -> bool {
+        let configured = self.quota.limit();
+        let Some(limit) = self.truth().hear(limit, configured) else { return false };
+        let quota = self.quota.with_limit(limit);
+        quota.validate().is_ok() && {
+            self.adopt(quota, now);
+            true
+        }
+    }
+
+    /// Goes on under another quota of the same unit and period.
+    pub(super) fn adopt(&mut self, quota: Quota, now: Now) {
+        self.bucket.advance(now);
+        self.bucket.follow(&quota, now);
+        self.capacity = quota.capacity();
+        self.margin = self.margin.min(self.capacity / 2);
+        self.quota = quota;
+    }
+
+    /// Corrects the level to what is consistent with an answer.
+    pub(super) fn reconcile(&mut self, told: &Told, now: Now) {
+        let Some((after, ended)) = self.truth.as_ref().and_then(|truth| truth.since(told.seq)) else {
+            return;
+        };
+        if !self.bucket.knows(now.utc.saturating_sub(told.since)) {
+            return;
+        }
+        let slack = rounded_to(told.remaining);
+        let (remaining, ours) = (signed(told.remaining), self.bucket.remaining());
+        let back = self.bucket.flows_in(told.since);
+        let most = remaining + slack + signed(back) - signed(after) - signed(told.own);
+        let open = if told.late { signed(self.bucket.open()) + signed(ended) } else { 0 };
+        let least = remaining - slack - signed(after) - open - signed(self.bucket.double_counted());
+        if ours > most.max(least) {
+            self.bucket.correct(most.max(least) - ours, now);
+        } else if ours < least && told.may_raise {
+            self.bucket.correct(least - ours, now);
+        }
+    }
+}
+
+/// How far a level may be off that was rounded: Anthropic's are, to thousands
+/// (docs.anthropic.com/en/api/rate-limits, read November 2026).
+fn rounded_to(remaining: u64) -> i64 {
+    if remaining > 0 && remaining.is_multiple_of(1_000) { 1_000 } else { 1 }
+}
+
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount.min(1 << 60)).unwrap_or(i64::MAX)
+}
