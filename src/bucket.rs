@@ -209,6 +209,22 @@ impl Bucket {
         }
     }
 
+    /// Everything that has aged out so far, a charge at a time.
+    pub(crate) fn freed(&self) -> u64 {
+        match self {
+            Bucket::Sliding(bucket) => bucket.freed(),
+            Bucket::Refill(_) | Bucket::Fixed(_) | Bucket::Held(_) => 0,
+        }
+    }
+
+    /// What ages out so soon that the provider may have let go of it already.
+    pub(crate) fn leaves_soon(&self, now: Now) -> u64 {
+        match self {
+            Bucket::Sliding(bucket) => bucket.leaves_soon(now),
+            Bucket::Refill(_) | Bucket::Fixed(_) | Bucket::Held(_) => 0,
+        }
+    }
+
     /// Whether what was left at this instant of UTC says anything about what is left now.
     pub(crate) fn knows(&self, utc: u64) -> bool {
         match self {
@@ -217,17 +233,7 @@ impl Bucket {
         }
     }
 
-    /// Charges whose answers have no head yet.
-    pub(crate) fn open(&self) -> u64 {
-        match self {
-            Bucket::Refill(bucket) => bucket.open(),
-            Bucket::Fixed(bucket) => bucket.open(),
-            Bucket::Sliding(bucket) => bucket.open(),
-            Bucket::Held(_) => 0,
-        }
-    }
-
-    /// Of these, what comes off by itself when their heads are in: it was charged to an earlier window.
+    /// Charges that come off by themselves when their heads are in: they were made in an earlier window.
     pub(crate) fn double_counted(&self) -> u64 {
         match self {
             Bucket::Fixed(bucket) => bucket.open(),

@@ -252,7 +252,7 @@ impl Ledger {
             budget.bucket.settle(charged.at, placed, taken, prices[budget.unit], settled);
         });
         if self.spoken {
-            self.note_end(charged, end, &prices);
+            self.note_end(charged, placed.is_some(), end);
         }
     }
 

@@ -72,6 +72,16 @@ impl Books {
         self.minute
     }
 
+    /// Changes the limit of a budget that is kept.
+    pub(crate) fn set_limit(&mut self, now: u64, budget: Budget, limit: u64) {
+        let account = self.accounts.iter_mut().find(|account| account.budget == budget);
+        match (account, &mut self.concurrency) {
+            (Some(account), _) => account.law.set_limit(now, limit),
+            (None, Some(slots)) if budget == Budget::Concurrency => *slots = limit,
+            _ => panic!("{budget}: no such budget is kept"),
+        }
+    }
+
     /// The first budget, and its limit, that is smaller than the price.
     pub(crate) fn never_fits(&self, price: Price) -> Option<(Budget, u64)> {
         let accounts = self.accounts.iter().map(|account| (account.budget, account.law.limit()));

@@ -45,6 +45,15 @@ impl Law {
         }
     }
 
+    /// Changes the limit from `now` on.
+    pub(crate) fn set_limit(&mut self, now: u64, limit: u64) {
+        match self {
+            Self::Refill(law) => law.set_limit(now, limit),
+            Self::Fixed(law) => law.set_limit(limit),
+            Self::Sliding(law) => law.set_limit(limit),
+        }
+    }
+
     /// What counts against the limit at `now`, rounded up. More than the limit while the budget is in debt.
     pub(crate) fn used(&mut self, now: u64) -> u64 {
         match self {

@@ -4,7 +4,8 @@
 //! There are four ways to use it:
 //!
 //! * [`Provider`]: the bare state machine. Time is an argument; nothing sleeps.
-//! * [`SharedProvider`]: the same on tokio's clock, real or paused, for in-process clients.
+//! * [`SharedProvider`]: the same on tokio's clock, real or paused, for in-process clients. It can change its limits and get
+//!   into trouble while it runs, and gives the header fields and errors of real providers as data.
 //! * `Server` (feature `server`, on by default): the same behind HTTP, with the answers, headers and errors of real providers.
 //! * [`oracle`]: a client that knows the books and serves strictly in order, under virtual time, to measure others against.
 //!
@@ -34,8 +35,10 @@ mod provider;
 mod server;
 mod shared;
 mod span;
+mod speech;
 #[cfg(feature = "server")]
 mod tokens;
+mod trouble;
 #[cfg(feature = "server")]
 mod wire;
 
@@ -47,7 +50,9 @@ pub use provider::{Admission, Decision, Earliest, Fault, Provider, Refusal, Requ
 #[cfg(feature = "server")]
 pub use server::{RunningServer, Server};
 pub use shared::{Denied, SharedProvider, Slot};
+pub use speech::ErrorAnswer;
 #[cfg(feature = "server")]
 pub use tokens::{chat_tokens, embedding_tokens};
+pub use trouble::Trouble;
 #[cfg(feature = "server")]
 pub use wire::{ChatRequest, Content, EmbeddingInput, EmbeddingRequest, Message, Part, StreamOptions};

@@ -2,6 +2,7 @@
 
 use crate::budget::Budget;
 use crate::provider::Fault;
+use crate::trouble::Trouble;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ pub enum Outcome {
     Refused,
     /// Refused for good: larger than a limit. Nothing was charged.
     TooLarge,
+    /// Turned away before any budget was asked. Nothing was charged.
+    TurnedAway(Trouble),
     /// Over: its slot is free.
     Finished,
 }
@@ -51,6 +54,9 @@ pub struct Summary {
     pub refused: BTreeMap<Budget, u64>,
     /// Calls larger than a limit.
     pub too_large: u64,
+    /// Calls turned away while the provider was in trouble.
+    #[serde(default)]
+    pub turned_away: u64,
     /// Tokens charged in all.
     pub tokens_charged: u64,
     /// What was charged in each aligned window of one minute in which anything was, in order.
@@ -91,6 +97,7 @@ impl Summary {
                     }
                 }
                 Outcome::TooLarge => summary.too_large += 1,
+                Outcome::TurnedAway(_) => summary.turned_away += 1,
                 Outcome::Finished => in_flight -= 1,
             }
             let admitted = matches!(entry.outcome, Outcome::Admitted | Outcome::Failed(_));

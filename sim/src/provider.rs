@@ -5,6 +5,7 @@ use crate::budget::{Budget, Levels};
 use crate::config::{ChargeRule, Config};
 use crate::draw::Draw;
 use crate::log::{Entry, Outcome, Summary};
+use crate::trouble::Trouble;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -137,6 +138,13 @@ pub struct Ticket {
     output_tokens: u64,
 }
 
+impl Ticket {
+    /// The id of the call.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+}
+
 impl Provider {
     /// A provider that has seen nothing yet.
     ///
@@ -204,6 +212,22 @@ impl Provider {
             None => Earliest::At(now),
             Some(block) => block.until.map_or(Earliest::AfterAFinish, Earliest::At),
         }
+    }
+
+    /// Changes the limit of a budget that is kept, from `now` on. What was charged stays charged: windows keep what they have
+    /// used, and a refilled bucket what it holds, as far as it holds that much now.
+    ///
+    /// # Panics
+    /// If the budget is not kept.
+    pub fn set_limit(&mut self, now: u64, budget: Budget, limit: u64) {
+        let now = self.advance(now);
+        self.books.set_limit(now, budget, limit);
+    }
+
+    /// Writes down that a call was turned away at `now` before any budget was asked.
+    pub(crate) fn turn_away(&mut self, now: u64, request: &Request, trouble: Trouble) {
+        let now = self.advance(now);
+        self.record(now, request.id, Outcome::TurnedAway(trouble), None, 0);
     }
 
     /// How the budgets stand at `now`.

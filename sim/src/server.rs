@@ -3,8 +3,6 @@
 mod answer;
 mod chat;
 mod embeddings;
-mod headers;
-mod problem;
 
 use crate::config::Config;
 use crate::log::{Entry, Summary};

@@ -1,10 +1,11 @@
 //! A provider on a running clock, shared by many tasks.
 
-use crate::budget::Levels;
+use crate::budget::{Budget, Levels};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::log::{Entry, Summary};
 use crate::provider::{Decision, Fault, Provider, Refusal, Request, Ticket, TooLarge};
+use crate::trouble::Trouble;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep_until;
@@ -16,8 +17,15 @@ pub struct SharedProvider(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    provider: Mutex<Provider>,
+    state: Mutex<State>,
     clock: Clock,
+}
+
+#[derive(Debug)]
+struct State {
+    provider: Provider,
+    /// What is wrong, and until when.
+    trouble: Option<(Trouble, u64)>,
 }
 
 /// Why a call was not let in.
@@ -27,6 +35,8 @@ pub enum Denied {
     Refused(Box<Refusal>),
     /// Never.
     TooLarge(Box<TooLarge>),
+    /// Whatever the budgets say: the provider is in trouble.
+    TurnedAway(Trouble),
 }
 
 /// A call in flight. Dropping it ends the call early: the slot is free at once.
@@ -40,6 +50,7 @@ pub struct Slot {
     latency: Duration,
     output_tokens: u64,
     charged: u64,
+    input_tokens: u64,
     fault: Option<Fault>,
     levels: Levels,
 }
@@ -56,8 +67,8 @@ impl SharedProvider {
     }
 
     fn with_clock(config: Config, clock: Clock) -> Self {
-        let provider = Mutex::new(Provider::new(config.clone()));
-        Self(Arc::new(Inner { config, provider, clock }))
+        let state = Mutex::new(State { provider: Provider::new(config.clone()), trouble: None });
+        Self(Arc::new(Inner { config, state, clock }))
     }
 
     /// What it was built from.
@@ -76,10 +87,14 @@ impl SharedProvider {
     /// [`Denied`] if it is refused; then nothing was charged.
     pub fn admit(&self, request: &Request) -> Result<Slot, Denied> {
         let decision = {
-            let mut provider = self.lock();
+            let mut state = self.lock();
             // The clock is read under the lock, so that decisions are made in the order of their instants.
             let now = self.now();
-            provider.decide(now, request)
+            if let Some((trouble, _)) = state.trouble.filter(|&(_, end)| now < end) {
+                state.provider.turn_away(now, request, trouble);
+                return Err(Denied::TurnedAway(trouble));
+            }
+            state.provider.decide(now, request)
         };
         match decision {
             Decision::Refused(refusal) => Err(Denied::Refused(refusal.into())),
@@ -92,32 +107,66 @@ impl SharedProvider {
                 latency: admission.latency,
                 output_tokens: admission.output_tokens,
                 charged: admission.charged,
+                input_tokens: request.input_tokens,
                 fault: admission.fault,
                 levels: admission.levels,
             }),
         }
     }
 
+    /// Changes the limit of a budget that is kept, from now on; see [`Provider::set_limit`].
+    ///
+    /// # Panics
+    /// If the budget is not kept.
+    pub fn set_limit(&self, budget: Budget, limit: u64) {
+        let mut state = self.lock();
+        let now = self.now();
+        state.provider.set_limit(now, budget, limit);
+    }
+
+    /// Turns every call away from now on, for `span`; [`Duration::MAX`] is for good. Calls that are in flight go on. It takes the
+    /// place of a trouble that lasts, and a `span` of zero ends it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tollgate_sim::{Config, Denied, Request, SharedProvider, Trouble};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let provider = SharedProvider::new(Config::default());
+    /// let request = Request { id: 1, input_tokens: 10, max_output_tokens: None, output_tokens: None };
+    /// provider.trouble(Trouble::Outage, Duration::from_secs(30));
+    /// let denied = provider.admit(&request).unwrap_err();
+    /// assert_eq!(denied, Denied::TurnedAway(Trouble::Outage));
+    /// assert_eq!(provider.refusal("gpt-4o", &request, &denied).status, 503);
+    /// # }
+    /// ```
+    pub fn trouble(&self, trouble: Trouble, span: Duration) {
+        let mut state = self.lock();
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        state.trouble = Some((trouble, self.now().saturating_add(span)));
+    }
+
     /// How the budgets stand now.
     pub fn levels(&self) -> Levels {
-        let mut provider = self.lock();
+        let mut state = self.lock();
         let now = self.now();
-        provider.levels(now)
+        state.provider.levels(now)
     }
 
     /// What the log adds up to so far.
     pub fn summary(&self) -> Summary {
-        self.lock().summary()
+        self.lock().provider.summary()
     }
 
     /// A copy of the log so far.
     pub fn log(&self) -> Vec<Entry> {
-        self.lock().log().to_vec()
+        self.lock().provider.log().to_vec()
     }
 
     /// A panic elsewhere cannot leave the books half-written, so they are still good to use.
-    fn lock(&self) -> MutexGuard<'_, Provider> {
-        self.0.provider.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,6 +201,20 @@ impl Slot {
         self.levels
     }
 
+    pub(crate) fn provider(&self) -> &SharedProvider {
+        &self.provider
+    }
+
+    /// The id of the call.
+    pub(crate) fn id(&self) -> u64 {
+        self.ticket.as_ref().map_or(0, Ticket::id)
+    }
+
+    /// The tokens that the call really uses.
+    pub(crate) fn cost(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
     /// Returns once the `part`-th of `parts` equal shares of the latency has passed.
     pub async fn until(&self, part: u32, parts: u32) {
         sleep_until(self.provider.0.clock.instant(self.at) + self.latency * part / parts).await;
@@ -178,9 +241,9 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let mut provider = self.provider.lock();
+            let mut state = self.provider.lock();
             let now = self.provider.now();
-            provider.finish_early(now, ticket, self.made);
+            state.provider.finish_early(now, ticket, self.made);
         }
     }
 }

@@ -194,10 +194,6 @@ impl Refill {
         (nanos / self.tick).saturating_mul(self.rate) / self.unit
     }
 
-    pub(super) fn open(&self) -> u64 {
-        (self.open + self.older).unsigned_abs() / self.unit
-    }
-
     pub(super) fn correct(&mut self, by: i64) {
         let parts = self.parts(by.unsigned_abs());
         self.note_peak(0);

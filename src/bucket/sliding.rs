@@ -30,6 +30,8 @@ pub(crate) struct Sliding {
     open: u64,
     /// What was taken by calls that are not settled.
     unsettled: u64,
+    /// Everything that has aged out so far.
+    freed: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,7 @@ impl Sliding {
             placed: 0,
             open: 0,
             unsettled: 0,
+            freed: 0,
         }
     }
 
@@ -71,6 +74,7 @@ impl Sliding {
             && self.leaves(oldest) <= now.uptime
         {
             self.placed -= oldest.amount;
+            self.freed = self.freed.saturating_add(oldest.amount);
             self.left = oldest.newest;
             self.slots.pop_front();
         }
@@ -135,8 +139,14 @@ impl Sliding {
         }
     }
 
-    pub(super) fn open(&self) -> u64 {
-        self.open
+    /// What leaves soon: the provider may have let go of it already, since slots leave late.
+    pub(super) fn leaves_soon(&self, now: Now) -> u64 {
+        let soon = now.uptime.saturating_add(2 * self.width + 2 * self.guard);
+        self.slots.iter().take_while(|slot| self.leaves(slot) <= soon).map(|slot| slot.amount).sum()
+    }
+
+    pub(super) fn freed(&self) -> u64 {
+        self.freed
     }
 
     /// What others have taken ages from now; what was not taken comes off where it would leave first.
@@ -149,6 +159,7 @@ impl Sliding {
             let off = slot.amount.min(back);
             slot.amount -= off;
             self.placed -= off;
+            self.freed = self.freed.saturating_add(off);
             back -= off;
         }
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::books::Scope;
 use super::door::Door;
+use super::law;
 use super::truth::{Told, Truth};
 use super::{BookId, Charged, End, Ledger, Refused};
 use crate::event::Event;
@@ -30,6 +31,7 @@ impl Ledger {
     /// The head of the answer to a call is in: its levels and limits put the books right.
     pub(crate) fn observe(&mut self, charged: &Charged, refused: bool, seen: &Observation, now: Now) {
         self.spoken |= !seen.readings().is_empty();
+        self.note_head(charged);
         for reading in seen.readings().iter().filter(|reading| !reading.upstream) {
             let fits =
                 |ledger: &Self, (scope, index): Place| ledger.scopes[scope].budgets[index].fits(reading);
@@ -58,11 +60,12 @@ impl Ledger {
             let budget = &mut self.scopes[scope].budgets[index];
             let Some(remaining) = reading.remaining else { continue };
             let may_raise = !refused && budget.truth().is_whole();
-            let own = if refused { taken[unit] } else { 0 };
             let late = charged.rule.known_at_the_end(unit);
-            budget.reconcile(&Told { seq: charged.seq, remaining, own, since: out, late, may_raise }, now);
+            let (seq, own) = (charged.seq, taken[unit]);
+            budget.reconcile(&Told { seq, remaining, own, refused, since: out, late, may_raise }, now);
         }
         if !refused {
+            self.for_each(charged, |budget, _| budget.narrow(now));
             self.tell_use(charged.book);
         }
     }
@@ -106,13 +109,24 @@ impl Ledger {
             // The numbers are exact, and the call itself is not in them.
             let late = charged.rule.known_at_the_end(budget.unit);
             let remaining = limit.saturating_sub(used);
-            let told = Told { seq: charged.seq, remaining, own: 0, since: out, late, may_raise: false };
+            let (seq, own) = (charged.seq, 0);
+            let told = Told { seq, remaining, own, refused: false, since: out, late, may_raise: false };
             budget.reconcile(&told, now);
         }
+        let sent = now.utc.saturating_sub(out);
+        if let Some(window) = law::of_refusal(&hit, retry_after, budget.quota.window(), sent) {
+            let from = budget.quota;
+            budget.adopt(from.with_window(window), now);
+            budget.born = self.seq;
+            let to = budget.quota;
+            self.events.push(Event::WindowChanged { scope: self.scopes[scope].name.clone(), from, to });
+            self.calm(scope);
+        }
+        let budget = &mut self.scopes[scope].budgets[index];
         let is_shut = budget.truth().door.is_some();
         if !is_shut {
             // Once for all the calls that were out.
-            budget.margin = (budget.margin + budget.capacity / 50 + 1).min(budget.capacity / 2);
+            budget.widen(now);
         }
         self.shut(place, charged, retry_after, now);
     }
@@ -196,7 +210,7 @@ impl Ledger {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
                 let Some(truth) = &mut budget.truth else { continue };
-                truth.note(seq, amount);
+                truth.note(seq, amount, budget.bucket.freed());
                 if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
                     door.send(seq);
                 }
@@ -299,16 +313,18 @@ impl Ledger {
         }
     }
 
-    /// What happens to doors, and to what is known, when a call ends.
+    /// What happens to doors, and to what is known, when a call ends. `placed` is whether its head was seen.
     #[cold]
-    pub(super) fn note_end(&mut self, charged: &Charged, end: &End, prices: &Amounts) {
+    pub(super) fn note_end(&mut self, charged: &Charged, placed: bool, end: &End) {
         let cancelled = matches!(end, End::Cancelled);
         self.for_each(charged, |budget, taken| {
             let Some(truth) = &mut budget.truth else { return };
-            if cancelled {
-                truth.forget(charged.seq, taken);
-            } else if charged.rule.known_at_the_end(budget.unit) {
-                truth.note_end(prices[budget.unit]);
+            let forgotten = cancelled && truth.forget(charged.seq, taken);
+            if forgotten {
+                return;
+            }
+            if !placed || charged.rule.known_at_the_end(budget.unit) {
+                truth.hear_of(charged.seq, taken);
             }
         });
         match end {
@@ -319,5 +335,16 @@ impl Ledger {
             End::Cancelled | End::Lost | End::Refused(Verdict::Failed) => self.unanswered(charged),
             End::Refused(_) => {}
         }
+    }
+
+    /// The head of the answer to a call is in.
+    pub(super) fn note_head(&mut self, charged: &Charged) {
+        self.for_each(charged, |budget, taken| {
+            if let Some(truth) = budget.truth.as_mut()
+                && !charged.rule.known_at_the_end(budget.unit)
+            {
+                truth.hear_of(charged.seq, taken);
+            }
+        });
     }
 }

@@ -8,12 +8,14 @@
 
 use std::time::Duration;
 
-use crate::provider::Reading;
+use crate::provider::{Hit, Reading};
 use crate::quota::Window;
 use crate::time::nanos;
 
 /// So many answers in a row have to say the same.
 const VOTES: u8 = 4;
+/// The answers that are looked at were sent a part of a period like this apart.
+const SPACING: u64 = 32;
 /// Instants that differ by no more are one.
 const NEAR: u64 = 150_000_000;
 /// A reset in whole seconds may be off by one.
@@ -24,7 +26,7 @@ const SECOND: u64 = 1_000_000_000;
 pub(super) struct Signs {
     law: Option<Law>,
     votes: u8,
-    /// The last reset, as an instant of UTC, and what was left.
+    /// When the last call was sent, and its reset; both in UTC.
     last: Option<(u64, u64)>,
 }
 
@@ -42,26 +44,29 @@ impl Signs {
         let (limit, remaining) = (reading.limit?, reading.remaining?);
         let (period, reset) = (nanos(window.period()?), nanos(reading.reset?));
         let used = limit.checked_sub(remaining)?;
-        // Of a little use every law says a short time or a long one.
-        if used < limit / 50 || limit == 0 {
+        // Of a little use every law may say anything; of nearly all, a bucket says the same as a window
+        // that slides.
+        if limit == 0 || used < limit / 50 || used > limit - limit / 32 {
+            return None;
+        }
+        // Answers to a burst agree on anything.
+        let spaced = self.last.is_none_or(|(before, _)| sent >= before.saturating_add(period / SPACING));
+        if !spaced {
             return None;
         }
         let coarse = if reset.is_multiple_of(SECOND) { SECOND } else { 0 };
         let in_proportion = (u128::from(used) * u128::from(period) / u128::from(limit)) as u64;
         let end = sent.saturating_add(reset);
         let near = NEAR + coarse + out.min(SECOND);
-        let last = self.last.replace((end, remaining));
-        let law =
-            if reset.abs_diff(in_proportion) <= in_proportion / 500 + period / limit + 2_000_000 + coarse {
-                Law::Refill
-            } else {
-                let (before, left) = last?;
-                if left == remaining {
-                    return None;
-                }
-                let same = end.abs_diff(before) <= near || end.abs_diff(before + period) <= near;
-                if same { Law::Fixed } else { Law::Sliding }
-            };
+        let last = self.last.replace((sent, end));
+        let exact = in_proportion / 500 + period / limit + 2_000_000 + coarse;
+        let law = if reset.abs_diff(in_proportion) <= exact {
+            Law::Refill
+        } else {
+            let (_, before) = last?;
+            let same = end.abs_diff(before) <= near || end.abs_diff(before + period) <= near;
+            if same { Law::Fixed } else { Law::Sliding }
+        };
         self.votes = if self.law == Some(law) { self.votes.saturating_add(1) } else { 1 };
         self.law = Some(law);
         if self.votes < VOTES {
@@ -81,6 +86,27 @@ impl Signs {
                 (!known).then_some(Window::Fixed { period, offset: Duration::from_nanos(offset) })
             }
         }
+    }
+}
+
+/// The window that a provider counts by, told from one refusal with numbers: a bucket's wait is what has to
+/// flow in, and nothing else. Where the wait is another, it is until the full period, or a window slides.
+pub(super) fn of_refusal(hit: &Hit, wait: Option<Duration>, window: Window, sent: u64) -> Option<Window> {
+    let (limit, wait) = (hit.limit?, nanos(wait?));
+    let period = window.period()?;
+    let missing = hit.used?.checked_add(hit.requested?)?.checked_sub(limit)?;
+    let flows = (u128::from(missing) * u128::from(nanos(period)) / u128::from(limit.max(1))) as u64;
+    // Waits may be rounded to seconds.
+    if wait.abs_diff(flows) <= 2 * SECOND + flows / 4 || wait > nanos(period) {
+        return None;
+    }
+    let end = sent.saturating_add(wait) % nanos(period);
+    let at_the_full_period = end <= SECOND || end + SECOND >= nanos(period);
+    match window {
+        Window::Sliding { .. } => None,
+        Window::Fixed { .. } if at_the_full_period => None,
+        _ if at_the_full_period => Some(Window::Fixed { period, offset: Duration::ZERO }),
+        _ => Some(Window::Sliding { period }),
     }
 }
 

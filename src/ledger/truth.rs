@@ -8,25 +8,27 @@
 //! every answer, and the next twenty calls would be refused.
 //!
 //! **What is consistent** with an answer is a range. Let `told` be what it says was left, `back` what has
-//! flowed back since the call was sent, and `after` what was taken for calls that were sent later.
+//! flowed back since the call was sent, `after` what was taken for calls that were sent later, and
+//! `unheard` what was taken for all calls whose answers were not in when it was sent: these, and those
+//! that were on their way.
 //!
 //! ```text
-//! told - after          nothing flowed back yet, and none of the later calls was counted
-//! told - after + back   the same, counted when the call was sent
+//! told - unheard        nothing has flowed back, and none of them was counted
+//! told - after + back   the answer is as old as the call, and all before it were counted
 //! ```
 //!
 //! Answers are made up when a call is charged (OpenAI's say `limit - charge` whatever the answer takes to
 //! write: openllmetry and dd-trace-py cassettes, read November 2026), so a level above the upper end is lowered
 //! to it: somebody else uses the key, or calls cost more than the rule says. A level below the lower
-//! end is raised to it: no later call can make less of `told` than that. In between nothing is known
-//! better than the books do. Worked example, TPM 60,000: a call is sent, 3,000 tokens are taken for later
-//! ones, and after 2 s its answer says 10,000. The level is somewhere in 7,000..=9,000.
+//! end is raised to it: no call that is out can make less of `told` than that. In between nothing is known
+//! better than the books know it. Worked example, TPM 60,000: a call is sent while calls of 2,000 tokens are
+//! out, 3,000 are taken for later ones, and after 2 s its answer says 10,000. The level is somewhere in
+//! 5,000..=9,000.
 //!
-//! **Late charges.** Where the price is known at the end only, calls that are out may not be in `told` with all
-//! that they reserve; the lower end goes down by these.
+//! **Late charges.** Where the price is known at the end only, a call is heard when it ends.
 //!
-//! **Out of order.** A range is as old as its call, not as its answer: an answer that comes late has a large
-//! `after`, and corrects nothing that a newer one knows better.
+//! **Out of order.** What an answer says is as old as its call. Once a call that was sent later has been
+//! heard, an earlier one corrects nothing: it would undo what the newer one knew better.
 //!
 //! **Limits** are adopted where the configured one was the provider's own, after two answers that agree. A
 //! configured limit below the provider's is a share that somebody chose: it is never raised, and the
@@ -38,24 +40,30 @@ use super::books::Budget;
 use super::door::Door;
 use super::law::Signs;
 use crate::provider::Reading;
-use crate::quota::Quota;
-use crate::time::Now;
+use crate::quota::{Quota, Window};
+use crate::time::{Now, nanos};
 
 /// How many calls are remembered: an answer to an older one corrects nothing.
 const CALLS: usize = 4_096;
+/// By which part of a budget its margin grows.
+const WIDER: u64 = 64;
 
 /// What is known of one budget since the provider first spoke of it.
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     /// Everything that was taken since.
     taken: u64,
-    /// The prices of everything that has ended since and was known at the end only.
-    ended: u64,
+    /// Of that, what was surely counted by the provider: the answer is in.
+    heard: u64,
     /// The sums after each call, oldest first.
     calls: VecDeque<Mark>,
+    /// The number of the newest call whose answer has corrected the level.
+    newest: u64,
     follows: Follows,
     /// A limit that an answer told and the next one may confirm.
-    heard: Option<u64>,
+    other_limit: Option<u64>,
+    /// The uptime at which the margin was last changed.
+    margin_at: u64,
     pub(super) door: Option<Door>,
     pub(super) signs: Signs,
     /// The percentage of the budget that was last told of.
@@ -66,7 +74,9 @@ pub(super) struct Truth {
 struct Mark {
     seq: u64,
     taken: u64,
-    ended: u64,
+    heard: u64,
+    /// What had aged out of the budget when it was sent.
+    freed: u64,
 }
 
 /// How the configured limit stands to the provider's.
@@ -87,8 +97,10 @@ pub(super) struct Told {
     pub(super) seq: u64,
     /// What was left when it was charged.
     pub(super) remaining: u64,
-    /// What the call has taken here and is not in that, as it was refused.
+    /// What the call has taken here.
     pub(super) own: u64,
+    /// Whether it was refused: then that is not in what was left.
+    pub(super) refused: bool,
     /// Nanoseconds since it was sent.
     pub(super) since: u64,
     /// Whether prices are known at the end only.
@@ -106,32 +118,36 @@ impl Clone for Truth {
 
 impl Truth {
     /// A call was charged.
-    pub(super) fn note(&mut self, seq: u64, amount: u64) {
+    pub(super) fn note(&mut self, seq: u64, amount: u64, freed: u64) {
         self.taken = self.taken.saturating_add(amount);
         if self.calls.len() >= CALLS {
             self.calls.pop_front();
         }
-        self.calls.push_back(Mark { seq, taken: self.taken, ended: self.ended });
+        self.calls.push_back(Mark { seq, taken: self.taken, heard: self.heard, freed });
     }
 
-    /// A call was charged and taken back at once, as if it had never been.
-    pub(super) fn forget(&mut self, seq: u64, amount: u64) {
-        if self.calls.back().is_some_and(|last| last.seq == seq) {
+    /// A call was charged and taken back at once, as if it had never been; says whether it was.
+    pub(super) fn forget(&mut self, seq: u64, amount: u64) -> bool {
+        let was_last = self.calls.back().is_some_and(|last| last.seq == seq);
+        if was_last {
             self.calls.pop_back();
             self.taken = self.taken.saturating_sub(amount);
         }
+        was_last
     }
 
-    /// A call whose price is known at the end only has ended.
-    pub(super) fn note_end(&mut self, price: u64) {
-        self.ended = self.ended.saturating_add(price);
+    /// The answer to a call is in.
+    pub(super) fn hear_of(&mut self, seq: u64, amount: u64) {
+        // Earlier calls are not in the sum of what was taken.
+        if self.calls.front().is_some_and(|first| first.seq <= seq) {
+            self.heard = self.heard.saturating_add(amount);
+        }
     }
 
-    /// What was taken for calls after this one, and what ended since it was sent.
-    fn since(&self, seq: u64) -> Option<(u64, u64)> {
+    /// The sums when a call was sent.
+    fn mark(&self, seq: u64) -> Option<Mark> {
         let found = self.calls.binary_search_by_key(&seq, |mark| mark.seq).ok()?;
-        let mark = self.calls[found];
-        Some((self.taken - mark.taken, self.ended - mark.ended))
+        Some(self.calls[found])
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -144,13 +160,13 @@ impl Truth {
             Follows::Unknown if limit > configured => self.follows = Follows::Share,
             Follows::Unknown if limit == configured => self.follows = Follows::Whole,
             Follows::Share if limit >= configured => {}
-            _ if limit == configured => self.heard = None,
-            _ if self.heard == Some(limit) => {
-                self.heard = None;
+            _ if limit == configured => self.other_limit = None,
+            _ if self.other_limit == Some(limit) => {
+                self.other_limit = None;
                 self.follows = Follows::Whole;
                 return Some(limit);
             }
-            _ => self.heard = Some(limit),
+            _ => self.other_limit = Some(limit),
         }
         None
     }
@@ -180,6 +196,22 @@ impl Budget {
         }
     }
 
+    /// A refusal that the books did not foresee: something more stays unused.
+    pub(super) fn widen(&mut self, now: Now) {
+        self.margin = (self.margin + self.capacity / WIDER + 1).min(self.capacity / 2);
+        self.truth().margin_at = now.uptime;
+    }
+
+    /// Another period without one: something less.
+    pub(super) fn narrow(&mut self, now: Now) {
+        let Some(period) = self.quota.window().period().filter(|_| self.margin > 0) else { return };
+        let at = &mut self.truth.get_or_insert_default().margin_at;
+        if now.uptime.saturating_sub(*at) >= nanos(period) {
+            *at = now.uptime;
+            self.margin -= self.margin.div_ceil(8);
+        }
+    }
+
     /// Hears a limit; says whether another was adopted.
     pub(super) fn hear(&mut self, limit: u64, now: Now) -> bool {
         let configured = self.quota.limit();
@@ -202,20 +234,32 @@ impl Budget {
 
     /// Corrects the level to what is consistent with an answer.
     pub(super) fn reconcile(&mut self, told: &Told, now: Now) {
-        let Some((after, ended)) = self.truth.as_ref().and_then(|truth| truth.since(told.seq)) else {
-            return;
-        };
+        let Some(truth) = &mut self.truth else { return };
+        let Some(mark) = truth.mark(told.seq).filter(|mark| mark.seq >= truth.newest) else { return };
+        truth.newest = mark.seq;
+        let after = truth.taken.saturating_sub(mark.taken);
+        let late = if told.late { told.own } else { 0 };
+        let unheard = truth.taken.saturating_sub(mark.heard).saturating_sub(told.own).saturating_add(late);
         if !self.bucket.knows(now.utc.saturating_sub(told.since)) {
             return;
         }
-        let slack = rounded_to(told.remaining);
+        let slack = rounded_to(told.remaining) + signed(self.bucket.leaves_soon(now));
         let (remaining, ours) = (signed(told.remaining), self.bucket.remaining());
-        let back = self.bucket.flows_in(told.since);
-        let most = remaining + slack + signed(back) - signed(after) - signed(told.own);
-        let open = if told.late { signed(self.bucket.open()) + signed(ended) } else { 0 };
-        let least = remaining - slack - signed(after) - open - signed(self.bucket.double_counted());
+        let aged = self.bucket.freed().saturating_sub(mark.freed);
+        let back = self.bucket.flows_in(told.since).saturating_add(aged);
+        let own = if told.refused { told.own } else { 0 };
+        let most = remaining + slack + signed(back) - signed(after) - signed(own);
+        let least = remaining - slack - signed(unheard) - signed(self.bucket.double_counted());
         if ours > most.max(least) {
+            let surprise = (ours - most.max(least)).unsigned_abs();
             self.bucket.correct(most.max(least) - ours, now);
+            // What somebody else took once may be taken again while the next call is on its way.
+            // A bucket loses nothing by it, since what stays in it flows on; a window does.
+            let most = match self.quota.window() {
+                Window::Refill { .. } => (3 * surprise).min(self.capacity / 32),
+                _ => surprise.min(self.capacity / 128),
+            };
+            self.margin = self.margin.max(most);
         } else if ours < least && told.may_raise {
             self.bucket.correct(least - ours, now);
         }

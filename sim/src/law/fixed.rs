@@ -18,6 +18,10 @@ impl Fixed {
         self.limit
     }
 
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     pub(super) fn used(&mut self, now: u64) -> u64 {
         self.advance(now);
         self.used

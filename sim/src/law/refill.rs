@@ -23,6 +23,13 @@ impl Refill {
         self.limit
     }
 
+    /// Holds what it held, but no more than the new limit, and is refilled at the new rate.
+    pub(super) fn set_limit(&mut self, now: u64, limit: u64) {
+        self.advance(now);
+        self.limit = limit;
+        self.level = self.level.min(self.full());
+    }
+
     pub(super) fn used(&mut self, now: u64) -> u64 {
         self.advance(now);
         let missing = self.full() - self.level;

@@ -22,6 +22,10 @@ impl Sliding {
         self.limit
     }
 
+    pub(super) fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
     pub(super) fn used(&mut self, now: u64) -> u64 {
         self.advance(now);
         u64::try_from(self.used).unwrap_or(u64::MAX)

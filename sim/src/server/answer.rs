@@ -1,17 +1,16 @@
 //! What all answers have in common.
 
-use super::headers::{self, Headers, Scene};
-use super::problem::Problem;
 use crate::provider::{Fault, Request};
 use crate::shared::{SharedProvider, Slot};
+use crate::speech::headers::{self, Headers, Scene};
+use crate::speech::problem::Problem;
 use axum::body::{Body, Bytes};
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Marks a response that is not to be sent: the connection is closed in its place.
 #[derive(Debug, Clone)]
@@ -102,42 +101,31 @@ impl Incoming {
     }
 
     pub(super) fn scene<'a>(&self, model: &'a str, streamed: bool) -> Scene<'a> {
-        let config = self.provider.config();
-        Scene {
-            family: config.headers,
-            charge: config.charge,
-            model,
-            request_id: format!("req_{:016x}{:016x}", self.id, self.provider.now()),
-            streamed,
-            now: utc(self.provider.now()),
-        }
+        self.provider.scene(model, self.id, streamed, self.provider.now())
     }
 
     fn head(&self, mut response: Response, scene: &Scene<'_>) -> Response {
-        let date = httpdate::fmt_http_date(utc(self.provider.now()));
-        set(&mut response, vec![("date", date), ("x-request-id", scene.request_id.clone())]);
+        set(&mut response, headers::of_any(scene, self.provider.now()));
         response
     }
 
-    /// Rounded down, so that a client that subtracts it never thinks it was charged later than it was.
     fn processing_ms(&self, mut response: Response, at: u64) -> Response {
-        let millis = self.provider.now().saturating_sub(at) / 1_000_000;
-        set(&mut response, vec![("openai-processing-ms", millis.to_string())]);
+        set(&mut response, vec![headers::processing_ms(at, self.provider.now())]);
+        response
+    }
+}
+
+impl Problem {
+    pub(super) fn into_response(self) -> Response {
+        let mut response = json(&self.body);
+        *response.status_mut() = StatusCode::from_u16(self.status).expect("all are from 400 to 599");
+        set(&mut response, self.headers);
         response
     }
 }
 
 /// The largest `max_tokens` that is accepted.
 const LONGEST: u64 = 1_000_000;
-
-/// Good answers' rate limit headers, with what the call really cost where the family tells it.
-pub(super) fn rate_limits(scene: &Scene<'_>, slot: &Slot, cost: u64) -> Headers {
-    let mut headers = headers::rate_limits(scene, &slot.levels());
-    if scene.family == crate::HeaderFamily::Mistral && !scene.streamed {
-        headers.push(("x-ratelimit-tokens-query-cost", cost.to_string()));
-    }
-    headers
-}
 
 /// A JSON answer with status 200.
 pub(super) fn json(value: &impl Serialize) -> Response {
@@ -159,10 +147,6 @@ pub(super) fn set(response: &mut Response, headers: Headers) {
 /// Whole seconds since the Unix epoch.
 pub(super) fn seconds(now: u64) -> u64 {
     now / 1_000_000_000
-}
-
-fn utc(now: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_nanos(now)
 }
 
 /// FNV-1a: the same for the same bytes, everywhere and always.

@@ -3,6 +3,7 @@
 use super::answer::{self, Incoming};
 use crate::provider::Request;
 use crate::shared::{SharedProvider, Slot};
+use crate::speech::headers;
 use crate::tokens::chat_tokens;
 use crate::wire::ChatRequest;
 use axum::body::{Body, Bytes};
@@ -41,7 +42,7 @@ async fn answer_to(incoming: Incoming, call: ChatRequest) -> Response {
         Err(response) => return response,
     };
     let (at, output_tokens) = (slot.at(), slot.output_tokens());
-    let rate_limits = answer::rate_limits(&scene, &slot, input_tokens + output_tokens);
+    let rate_limits = headers::of_good(&scene, &slot.levels(), input_tokens + output_tokens);
     let completion = Completion {
         id: format!("chatcmpl-{:016x}{at:016x}", incoming.id),
         created: answer::seconds(at),

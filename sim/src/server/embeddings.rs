@@ -1,9 +1,10 @@
 //! `POST /v1/embeddings`.
 
 use super::answer::{self, Incoming};
-use super::problem::Problem;
 use crate::provider::Request;
 use crate::shared::SharedProvider;
+use crate::speech::headers;
+use crate::speech::problem::Problem;
 use crate::tokens::embedding_tokens;
 use crate::wire::EmbeddingRequest;
 use axum::body::Bytes;
@@ -37,7 +38,7 @@ async fn answer_to(incoming: Incoming, call: EmbeddingRequest) -> Response {
         Ok(slot) => slot,
         Err(response) => return response,
     };
-    let (at, rate_limits) = (slot.at(), answer::rate_limits(&scene, &slot, input_tokens));
+    let (at, rate_limits) = (slot.at(), headers::of_good(&scene, &slot.levels(), input_tokens));
     slot.answer().await;
     let data: Vec<Value> = (0..call.input.len()).map(vector).collect();
     let body = json!({

@@ -1,10 +1,10 @@
 //! Requests that are wrong, and failures on purpose.
 
-use crate::{chat, config, hello, post, start, wait_for};
+use crate::{chat, config, header, hello, post, start, wait_for};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
-use tollgate_sim::{Config, Faults, Latency};
+use tollgate_sim::{Budget, Config, Faults, Latency, Trouble};
 
 #[tokio::test]
 async fn bad_requests_are_refused_without_repeating_them() {
@@ -93,4 +93,20 @@ async fn a_server_that_was_shut_down_answers_nobody_and_holds_no_slot() {
     assert_eq!(provider.levels().in_flight, 0);
     assert!(call.await.unwrap().is_err());
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn trouble_and_new_limits_reach_clients_over_http() {
+    let server = start(Config { tpm: Some(1_000), ..config() }).await;
+    server.provider().set_limit(Budget::Tpm, 500);
+    let response = chat(&server, json!({})).await;
+    assert_eq!(header(&response, "x-ratelimit-limit-tokens").unwrap(), "500");
+    server.provider().trouble(Trouble::Outage, Duration::from_secs(600));
+    let response = chat(&server, json!({})).await;
+    assert_eq!(response.status(), 503);
+    assert!(header(&response, "x-request-id").is_some());
+    server.provider().trouble(Trouble::AccountStop, Duration::from_secs(600));
+    let body: Value = chat(&server, json!({})).await.json().await.unwrap();
+    assert_eq!(body["error"]["type"], "insufficient_quota");
+    assert_eq!((server.summary().ok, server.summary().turned_away), (1, 2));
 }

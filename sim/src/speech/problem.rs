@@ -1,66 +1,60 @@
 //! Answers that are not the one asked for.
 
-use super::answer;
-use crate::budget::{Budget, Level, Levels};
+use super::headers::{self, Headers, Scene, span};
+use crate::budget::{Budget, Level};
 use crate::config::HeaderFamily;
 use crate::provider::{Refusal, TooLarge};
-use crate::server::headers::{self, Headers, Scene, span};
 use crate::shared::Denied;
-use axum::http::StatusCode;
-use axum::response::Response;
+use crate::trouble::Trouble;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A status, extra headers and a JSON body. Nothing of the request but the model's name is ever in it.
 #[derive(Debug)]
-pub(super) struct Problem {
-    status: StatusCode,
-    headers: Headers,
-    body: Value,
+pub(crate) struct Problem {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Value,
 }
 
 impl Problem {
-    pub(super) fn not_json() -> Self {
-        Self::invalid(
-            StatusCode::BAD_REQUEST,
-            "The body of the request is not valid JSON.",
-            Value::Null,
-            Value::Null,
-        )
+    #[cfg(feature = "server")]
+    pub(crate) fn not_json() -> Self {
+        Self::invalid(400, "The body of the request is not valid JSON.", Value::Null, Value::Null)
     }
 
-    pub(super) fn parameter(name: &str) -> Self {
+    #[cfg(feature = "server")]
+    pub(crate) fn parameter(name: &str) -> Self {
         let text = format!("The parameter '{name}' is missing or has the wrong form.");
-        Self::invalid(StatusCode::BAD_REQUEST, &text, name.into(), Value::Null)
+        Self::invalid(400, &text, name.into(), Value::Null)
     }
 
-    pub(super) fn wrong_key() -> Self {
-        Self::invalid(
-            StatusCode::UNAUTHORIZED,
-            "Incorrect API key provided.",
-            Value::Null,
-            "invalid_api_key".into(),
-        )
+    #[cfg(feature = "server")]
+    pub(crate) fn wrong_key() -> Self {
+        Self::invalid(401, "Incorrect API key provided.", Value::Null, "invalid_api_key".into())
     }
 
-    pub(super) fn no_such_model(model: &str) -> Self {
+    #[cfg(feature = "server")]
+    pub(crate) fn no_such_model(model: &str) -> Self {
         let text = format!("The model `{model}` does not exist or you do not have access to it.");
-        Self::invalid(StatusCode::NOT_FOUND, &text, Value::Null, "model_not_found".into())
+        Self::invalid(404, &text, Value::Null, "model_not_found".into())
     }
 
-    pub(super) fn server_error(scene: &Scene<'_>, levels: &Levels) -> Self {
+    #[cfg(feature = "server")]
+    pub(crate) fn server_error(scene: &Scene<'_>, levels: &crate::budget::Levels) -> Self {
         let text = "The server had an error while processing your request.";
         Self {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
+            status: 500,
             headers: headers::rate_limits(scene, levels),
             body: json!({ "error": { "message": text, "type": "server_error", "param": null, "code": null } }),
         }
     }
 
-    pub(super) fn denied(scene: &Scene<'_>, denied: &Denied) -> Self {
+    pub(crate) fn denied(scene: &Scene<'_>, denied: &Denied) -> Self {
         match denied {
             Denied::Refused(refusal) => Self::refused(scene, refusal),
             Denied::TooLarge(refusal) => Self::too_large(scene, refusal),
+            Denied::TurnedAway(trouble) => Self::turned_away(scene, *trouble),
         }
     }
 
@@ -93,7 +87,7 @@ impl Problem {
             HeaderFamily::Mistral => mistral_body(),
             HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
         };
-        Self { status: StatusCode::TOO_MANY_REQUESTS, headers, body }
+        Self { status: 429, headers, body }
     }
 
     fn too_large(scene: &Scene<'_>, refusal: &TooLarge) -> Self {
@@ -118,23 +112,64 @@ impl Problem {
             HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
         };
         let status = match scene.family {
-            HeaderFamily::Groq => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::TOO_MANY_REQUESTS,
+            HeaderFamily::Groq => 413,
+            _ => 429,
         };
         Self { status, headers: headers::rate_limits(scene, &refusal.levels), body }
     }
 
-    fn invalid(status: StatusCode, message: &str, param: Value, code: Value) -> Self {
+    #[cfg(feature = "server")]
+    fn invalid(status: u16, message: &str, param: Value, code: Value) -> Self {
         let error =
             json!({ "message": message, "type": "invalid_request_error", "param": param, "code": code });
         Self { status, headers: Headers::new(), body: json!({ "error": error }) }
     }
 
-    pub(super) fn into_response(self) -> Response {
-        let mut response = answer::json(&self.body);
-        *response.status_mut() = self.status;
-        answer::set(&mut response, self.headers);
-        response
+    /// No budget is at fault, so none is told.
+    fn turned_away(scene: &Scene<'_>, trouble: Trouble) -> Self {
+        let anthropic = scene.family == HeaderFamily::Anthropic;
+        match trouble {
+            Trouble::Outage if anthropic => Self {
+                status: 529,
+                headers: Headers::new(),
+                body: anthropic_error(scene, "overloaded_error", "Overloaded"),
+            },
+            Trouble::Outage => Self {
+                status: 503,
+                headers: Headers::new(),
+                body: json!({ "error": {
+                    "message": "The engine is currently overloaded, please try again later",
+                    "type": "server_error",
+                    "param": null,
+                    "code": null,
+                } }),
+            },
+            Trouble::Storm { retry_after } => Self {
+                status: 429,
+                headers: headers::retry_after(scene.family, retry_after),
+                body: storm_body(scene, retry_after),
+            },
+            Trouble::AccountStop if anthropic => Self {
+                status: 400,
+                headers: Headers::new(),
+                body: anthropic_error(
+                    scene,
+                    "invalid_request_error",
+                    "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to \
+                     upgrade or purchase credits.",
+                ),
+            },
+            Trouble::AccountStop => Self {
+                status: 429,
+                headers: Headers::new(),
+                body: json!({ "error": {
+                    "message": "You exceeded your current quota, please check your plan and billing details.",
+                    "type": "insufficient_quota",
+                    "param": null,
+                    "code": "insufficient_quota",
+                } }),
+            },
+        }
     }
 }
 
@@ -201,8 +236,29 @@ fn anthropic_body(scene: &Scene<'_>, budget: Budget, limit: u64) -> Value {
         thousands(limit),
         scene.model
     );
-    let error = json!({ "type": "rate_limit_error", "message": message });
+    anthropic_error(scene, "rate_limit_error", &message)
+}
+
+fn anthropic_error(scene: &Scene<'_>, kind: &str, message: &str) -> Value {
+    let error = json!({ "type": kind, "message": message });
     json!({ "type": "error", "error": error, "request_id": scene.request_id })
+}
+
+/// A refusal that gives no numbers.
+fn storm_body(scene: &Scene<'_>, wait: Duration) -> Value {
+    match scene.family {
+        HeaderFamily::OpenAi | HeaderFamily::Groq | HeaderFamily::None => rate_limit_exceeded(
+            &format!("Rate limit reached for requests. Please try again in {}.", span(wait)),
+            Budget::Rpm,
+        ),
+        HeaderFamily::Azure => azure_body(scene.model, Budget::Rpm, Some(wait)),
+        HeaderFamily::Mistral => mistral_body(),
+        HeaderFamily::Anthropic => anthropic_error(
+            scene,
+            "rate_limit_error",
+            "Number of concurrent connections has exceeded your rate limit. Please try again later.",
+        ),
+    }
 }
 
 /// The wait a client is told, in whole milliseconds rounded up.

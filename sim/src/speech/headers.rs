@@ -3,21 +3,45 @@
 use super::problem::whole_seconds;
 use crate::budget::{Level, Levels};
 use crate::config::{ChargeRule, HeaderFamily};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Names and values.
-pub(super) type Headers = Vec<(&'static str, String)>;
+pub(crate) type Headers = Vec<(&'static str, String)>;
 
 /// What the headers of one answer depend on, beside the budgets.
 #[derive(Debug)]
-pub(super) struct Scene<'a> {
+pub(crate) struct Scene<'a> {
     pub(super) family: HeaderFamily,
     pub(super) charge: ChargeRule,
     pub(super) model: &'a str,
     pub(super) request_id: String,
     pub(super) streamed: bool,
-    /// The provider's time.
+    /// The provider's time when it decided.
     pub(super) now: SystemTime,
+}
+
+/// Good answers' rate limit headers, with what the call really cost where the family tells it.
+pub(crate) fn of_good(scene: &Scene<'_>, levels: &Levels, cost: u64) -> Headers {
+    let mut headers = rate_limits(scene, levels);
+    if scene.family == HeaderFamily::Mistral && !scene.streamed {
+        headers.push(("x-ratelimit-tokens-query-cost", cost.to_string()));
+    }
+    headers
+}
+
+/// The headers that every answer to a call has that was not stopped at the door.
+pub(crate) fn of_any(scene: &Scene<'_>, now: u64) -> Headers {
+    vec![("date", httpdate::fmt_http_date(utc(now))), ("x-request-id", scene.request_id.clone())]
+}
+
+/// How long the call, charged at `at`, has been worked on. Rounded down, so that a client that subtracts it never
+/// thinks it was charged later than it was.
+pub(crate) fn processing_ms(at: u64, now: u64) -> (&'static str, String) {
+    ("openai-processing-ms", (now.saturating_sub(at) / 1_000_000).to_string())
+}
+
+pub(super) fn utc(now: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(now)
 }
 
 /// The headers that tell how the budgets stand.
