@@ -1,11 +1,18 @@
-//! Estimate, acquire, send, observe and release in one go.
+//! Estimate, acquire, send, observe, retry and release in one go.
 
+mod story;
+
+use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
-use crate::error::AcquireError;
 use crate::limiter::Limiter;
+use crate::permit::Permit;
 use crate::provider::{Headers, Verdict};
 use crate::quota::{Cost, Usage};
+use crate::time;
+
+pub use story::{Attempt, CallError, GaveUp, Outcome, Refused, Story};
 
 /// A request whose model and cost can be told before it is sent.
 ///
@@ -119,95 +126,169 @@ impl<B: AsRef<[u8]>> Answer for http::Response<B> {
     }
 }
 
-/// Why a call has no answer.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError<E> {
-    /// Its cost could not be told; nothing was sent.
-    #[cfg(feature = "tiktoken")]
-    #[error("the cost of the request cannot be told: {0}")]
-    Estimate(#[from] crate::estimate::EstimateError),
-    /// It was not admitted; nothing was sent.
-    #[error(transparent)]
-    Acquire(#[from] AcquireError),
-    /// Sending it failed. What was reserved stays charged: nobody knows whether it arrived.
-    #[error("the call failed: {0}")]
-    Send(E),
-}
-
 impl Limiter {
-    /// Makes one call: estimates it, waits for leave, sends it with `send`, and settles it with what
-    /// the answer says.
+    /// Makes one call: estimates it, waits for leave, sends it with `send`, settles it with what the answer
+    /// says, and tries it again where that is worth it.
     ///
-    /// An answer that is a refusal ends the call with its [`Verdict`] and is given back like any other
-    /// answer.
+    /// Each attempt waits for leave anew, in line behind those that wait already, and each pays for
+    /// itself. What is worth another attempt, and after which wait, [`Verdict::retry`] says; how often
+    /// and for how long, the limiter's [`Retries`](crate::Retries). The provider's wait counts from its answer, and
+    /// no slot is held meanwhile.
+    ///
+    /// An attempt that came to no answer (`send` gave an error) is taken as [`Verdict::Failed`]: it is tried again after a
+    /// back-off, and what it reserved stays charged, since nobody knows whether it arrived. Where that must
+    /// not happen twice, use [`Retries::none`](crate::Retries::none).
     ///
     /// # Cancel safety
     ///
-    /// Dropped while it waits for leave, it has taken nothing. Dropped, or unwound by a panic in `send`,
-    /// while the call is out, the slot is free again and what was reserved stays charged.
+    /// Dropped while it waits for leave or between two attempts, it holds nothing. Dropped, or unwound by a
+    /// panic in `send`, while an attempt is out, the slot is free again and what was reserved stays charged.
     ///
     /// # Errors
     ///
-    /// [`CallError`] says how far it came.
+    /// [`CallError`] says how far it came. A refusal is one, with the last answer, what it means and what became of
+    /// each attempt: [`CallError::Refused`].
     ///
-    /// # Example: one chat request
+    /// # Panics
+    ///
+    /// If it has to wait outside a tokio runtime whose time is enabled.
+    ///
+    /// # Example: one chat request, and what to do when it is refused for good
     ///
     /// ```
     /// # use tollgate::{Cost, Limiter, Limits, Usage};
+    /// use tollgate::CallError;
+    ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # async fn post(_: &(&str, Cost)) -> Result<Usage, std::io::Error> { Ok(Usage::new(1_187, 212)) }
     /// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().tpm(200_000)).build()?;
     ///
     /// let request = ("gpt-4o-mini", Cost::input(1_200).max_output(500));
-    /// let used = limiter.call(&request, |request| async { post(request).await }).await?;
-    /// # assert_eq!(used.tokens(), 1_399);
+    /// match limiter.call(&request, |request| post(request)).await {
+    ///     Ok(used) => assert_eq!(used.tokens(), 1_399),
+    ///     Err(CallError::Refused(refused)) => println!("{refused}; it said {:?}", refused.answer),
+    ///     Err(error) => return Err(error.into()),
+    /// }
     /// # Ok(()) }
     /// ```
-    pub async fn call<'a, R, F, Fut, A, E>(&self, request: &'a R, send: F) -> Result<A, CallError<E>>
+    pub async fn call<'a, R, F, Fut, A, E>(&self, request: &'a R, send: F) -> Result<A, CallError<A, E>>
     where
         R: Request + ?Sized,
-        F: FnOnce(&'a R) -> Fut,
+        F: FnMut(&'a R) -> Fut,
         Fut: Future<Output = Result<A, E>>,
         A: Answer,
+        E: fmt::Display,
     {
         match request.expected() {
-            Expected::Cost(model, cost) => self.send(request, send, model, cost, |_| {}).await,
+            Expected::Cost(model, cost) => self.attempts(request, send, model, cost, |_| {}).await,
             #[cfg(feature = "tiktoken")]
             Expected::Body(body) => {
                 let estimator = self.estimator();
                 let estimate = estimator.request(body).await?;
                 let learn = |usage: &Usage| estimator.learn(&estimate, usage);
-                self.send(request, send, estimate.model(), estimate.cost(), learn).await
+                self.attempts(request, send, estimate.model(), estimate.cost(), learn).await
             }
         }
     }
 
-    async fn send<'a, R, F, Fut, A, E>(
+    async fn attempts<'a, R, F, Fut, A, E>(
         &self,
         request: &'a R,
-        send: F,
+        mut send: F,
         model: &str,
         cost: Cost,
         learn: impl Fn(&Usage),
-    ) -> Result<A, CallError<E>>
+    ) -> Result<A, CallError<A, E>>
     where
         R: Request + ?Sized,
-        F: FnOnce(&'a R) -> Fut,
+        F: FnMut(&'a R) -> Fut,
         Fut: Future<Output = Result<A, E>>,
         A: Answer,
+        E: fmt::Display,
     {
-        let permit = self.acquire(model, cost).await?;
-        let answer = send(request).await.map_err(CallError::Send)?;
-        permit.observe(answer.status().unwrap_or(200), &Head(&answer));
-        let usage = answer.usage();
-        usage.iter().for_each(&learn);
-        match (answer.verdict(), usage) {
-            (Some(verdict), _) => permit.refused(verdict).await,
-            (None, Some(usage)) => permit.release(usage).await,
-            (None, None) => drop(permit),
+        let retrying = self.retrying();
+        let begin = time::instant();
+        let mut permit = self.acquire(model, cost).await?;
+        let mut waited = time::instant() - begin;
+        retrying.first_attempt();
+
+        let mut attempts = Vec::new();
+        let (mut slept, mut slept_in_all) = (Duration::ZERO, Duration::ZERO);
+        loop {
+            let sent = send(request).await;
+            let ended = time::instant();
+            let (in_vain, verdict) = match sent {
+                Ok(answer) => match read(&permit, &answer, &learn) {
+                    (None, usage) => {
+                        match usage {
+                            Some(usage) => permit.release(usage).await,
+                            None => drop(permit),
+                        }
+                        return Ok(answer);
+                    }
+                    (Some(verdict), _) => {
+                        permit.refused(verdict).await;
+                        (InVain::Refused(answer, verdict), verdict)
+                    }
+                },
+                Err(error) => {
+                    drop(permit);
+                    (InVain::NoAnswer(error), Verdict::Failed)
+                }
+            };
+            attempts.push(Attempt { slept, waited, outcome: in_vain.outcome() });
+            let give_up = |attempts, gave_up| {
+                in_vain.into_error(Story { attempts, took: time::instant() - begin, gave_up })
+            };
+
+            let made = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+            let next = match retrying.next(made, slept_in_all, &verdict) {
+                Ok(next) => next,
+                Err(enough) => return Err(give_up(attempts, enough.into())),
+            };
+            tokio::time::sleep_until(ended + next.wait).await;
+            slept = next.wait;
+            slept_in_all += slept;
+            let asked = time::instant();
+            permit = match self.acquire(model, cost).await {
+                Ok(permit) => permit,
+                Err(error) => return Err(give_up(attempts, GaveUp::NotAdmitted(error))),
+            };
+            waited = time::instant() - asked;
+            next.sent();
         }
-        Ok(answer)
+    }
+}
+
+/// Tells the books and the estimator what an answer says. Not `async`: the answer need not be `Sync`.
+fn read<A: Answer>(permit: &Permit, answer: &A, learn: impl Fn(&Usage)) -> (Option<Verdict>, Option<Usage>) {
+    permit.observe(answer.status().unwrap_or(200), &Head(answer));
+    let usage = answer.usage();
+    usage.iter().for_each(learn);
+    (answer.verdict(), usage)
+}
+
+/// What the last attempt came to.
+enum InVain<A, E> {
+    Refused(A, Verdict),
+    NoAnswer(E),
+}
+
+impl<A, E: fmt::Display> InVain<A, E> {
+    fn outcome(&self) -> Outcome {
+        match self {
+            InVain::Refused(_, verdict) => Outcome::Refused(*verdict),
+            InVain::NoAnswer(error) => Outcome::NoAnswer(error.to_string()),
+        }
+    }
+
+    fn into_error(self, story: Story) -> CallError<A, E> {
+        match self {
+            InVain::Refused(answer, verdict) => {
+                CallError::Refused(Box::new(Refused { answer, verdict, story }))
+            }
+            InVain::NoAnswer(error) => CallError::Send { error, story: Box::new(story) },
+        }
     }
 }
 

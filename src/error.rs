@@ -182,7 +182,7 @@ impl fmt::Display for NotYet {
 }
 
 /// To the millisecond, upwards: a wait that is told is never too short.
-fn rounded(wait: Duration) -> humantime::FormattedDuration {
+pub(crate) fn rounded(wait: Duration) -> humantime::FormattedDuration {
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     humantime::format_duration(Duration::from_millis(millis))
 }

@@ -28,6 +28,7 @@
 //! | say what the provider promises | [`Limits`], [`Quota`], [`Charge`], [`Builder`] (also from a file) |
 //! | begin with what a provider publishes | [`Builder::preset`], [`Limits::preset`], [`presets`](mod@presets) |
 //! | make one call in one go | [`Limiter::call`] |
+//! | have it tried again, and know what became of each attempt | [`Retries`], [`Limiter::with_retries`], [`Refused`] |
 //! | make it step by step | [`Limiter::acquire`], [`Permit`] |
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
 //! | know why a provider said no, and whether to try again | [`Verdict`], [`Verdict::of_answer`], [`Retry`] |
@@ -68,9 +69,10 @@ mod permit;
 mod provider;
 mod queue;
 mod quota;
+mod retry;
 mod time;
 
-pub use call::{Answer, CallError, Expected, Request};
+pub use call::{Answer, Attempt, CallError, Expected, GaveUp, Outcome, Refused, Request, Story};
 pub use error::{
     AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, PromptTooLong, QueueFull, Stopped, UnknownModel,
 };
@@ -88,6 +90,7 @@ pub use provider::{
 pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
 };
+pub use retry::Retries;
 
 #[cfg(all(doctest, feature = "tiktoken", feature = "http"))]
 #[doc = include_str!("../README.md")]

@@ -3,6 +3,7 @@
 mod acquire;
 mod any;
 mod builder;
+mod calls;
 mod config;
 mod events;
 mod layout;
@@ -27,6 +28,7 @@ pub use any::AcquireAny;
 pub use builder::{Builder, Group};
 pub use events::Events;
 
+use calls::Calls;
 use names::Names;
 
 /// Admits calls to models as their budgets allow. Clones share the same budgets.
@@ -55,8 +57,7 @@ use names::Names;
 #[derive(Clone)]
 pub struct Limiter {
     inner: Arc<Inner>,
-    #[cfg(feature = "tiktoken")]
-    estimator: Arc<crate::estimate::Estimator>,
+    calls: Arc<Calls>,
 }
 
 struct Inner {
@@ -79,31 +80,6 @@ impl Limiter {
     /// Starts with no model.
     pub fn builder() -> Builder {
         Builder::default()
-    }
-
-    /// The same limiter, with another [`Estimator`](crate::estimate::Estimator) for the calls that are made with [`Limiter::call`].
-    ///
-    /// # Example: reserve what the answers to one kind of call probably hold
-    ///
-    /// ```
-    /// use tollgate::estimate::{Estimator, Forecast};
-    /// use tollgate::{Limiter, Limits};
-    ///
-    /// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().tpm(200_000)).build()?;
-    /// let estimator = Estimator::builder().forecast(Forecast::Learned { percentile: 80 }).build();
-    /// let summaries = limiter.with_estimator(estimator.key("summaries"));
-    /// let titles = limiter.with_estimator(estimator.key("titles")); // the same budgets
-    /// # Ok::<(), tollgate::BuildError>(())
-    /// ```
-    #[cfg(feature = "tiktoken")]
-    pub fn with_estimator(&self, estimator: crate::estimate::Estimator) -> Limiter {
-        Limiter { inner: self.inner.clone(), estimator: Arc::new(estimator) }
-    }
-
-    /// What estimates the calls that are made with [`Limiter::call`]: to warm it up, and to see what it has learned.
-    #[cfg(feature = "tiktoken")]
-    pub fn estimator(&self) -> &crate::estimate::Estimator {
-        &self.estimator
     }
 
     /// Waits until every budget of `model` can pay `cost`, and takes it from all in one step.

@@ -23,4 +23,4 @@ pub use waiting::Waiting;
 
 pub(crate) use charge::Amounts;
 pub(crate) use keyed::{Table, put, unknown};
-pub(crate) use period::Text;
+pub(crate) use period::{Text, as_text};

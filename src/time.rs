@@ -112,8 +112,9 @@ impl Clock {
     }
 }
 
+/// Tokio's clock, for who only sleeps.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
-fn instant() -> Instant {
+pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 

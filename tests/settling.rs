@@ -7,7 +7,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, advance};
-use tollgate::{Charge, Cost, Limiter, Limits, ModelProblem, Permit, Quota, Settled, Unit, Usage, Verdict};
+use tollgate::{
+    Charge, Cost, Limiter, Limits, ModelProblem, Permit, Quota, Retries, Settled, Unit, Usage, Verdict,
+};
 
 const M: &str = "gpt-4o-mini";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -586,7 +588,9 @@ async fn a_call_in_one_go_costs_what_its_answer_says_even_inside_a_success() {
         let limiter = Limiter::builder().model("m", limits).build().unwrap();
         let request = ("m", Cost::input(100).max_output(300));
         let told = answer.1.to_string();
-        limiter.call(&request, |_| async { Ok::<_, std::io::Error>(answer) }).await.unwrap();
+        let limiter = limiter.with_retries(Retries::none());
+        let sent = limiter.call(&request, |_| async { Ok::<_, std::io::Error>(answer.clone()) }).await;
+        assert_eq!(sent.is_err(), answer.1.get("error").is_none_or(|error| !error.is_null()), "{told}");
         assert_eq!(limiter.snapshot().scopes()[0].budgets[0].remaining, left, "{told}");
     }
 }

@@ -251,7 +251,7 @@ async fn a_panic_in_the_call_frees_the_slot_and_keeps_the_estimate() {
             let request = (M, Cost::input(300));
             let sent = limiter.call(&request, |_| async { panic!("the client is broken") }).await;
             sent.map(|usage: Usage| usage)
-                .map_err(|error: tollgate::CallError<std::io::Error>| error.to_string())
+                .map_err(|error: tollgate::CallError<Usage, std::io::Error>| error.to_string())
         }
     });
     assert!(task.await.unwrap_err().is_panic());

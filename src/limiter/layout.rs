@@ -67,11 +67,7 @@ pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
     if let Some(model) = builder.fallback {
         names.fall_back(index_of("fallback", &model, &of)?);
     }
-    Ok(Limiter {
-        inner: Arc::new(Inner { models, names, gates, scopes, events }),
-        #[cfg(feature = "tiktoken")]
-        estimator: Arc::default(),
-    })
+    Ok(Limiter { inner: Arc::new(Inner { models, names, gates, scopes, events }), calls: Arc::default() })
 }
 
 fn index_of(name: &str, model: &str, of: &[String]) -> Result<usize, BuildError> {

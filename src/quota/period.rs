@@ -41,3 +41,20 @@ impl<'de> Deserialize<'de> for Text {
         deserializer.deserialize_str(Visitor)
     }
 }
+
+/// Has serde read and write a field as [`Text`].
+pub(crate) mod as_text {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Text;
+
+    pub(crate) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        Text(*span).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Text::deserialize(deserializer).map(|text| text.0)
+    }
+}

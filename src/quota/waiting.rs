@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Text;
+use super::as_text;
 
 /// How calls wait in each group of models.
 ///
@@ -56,21 +56,5 @@ impl Waiting {
     /// How many tokens the calls that wait may be expected to cost together.
     pub fn most_tokens(self, tokens: u64) -> Self {
         Waiting { most_tokens: Some(tokens), ..self }
-    }
-}
-
-mod as_text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Text;
-
-    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        Text(*span).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Text::deserialize(deserializer).map(|text| text.0)
     }
 }
