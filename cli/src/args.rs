@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+use crate::estimate::EstimateArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every request of the file has an answer with a 2xx status
@@ -29,6 +31,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Send a file of requests in the OpenAI Batch format, as fast as the limits allow.
     Run(Box<Run>),
+    /// Tell what a file of requests will cost, and with --plan how long it will take, without sending it.
+    Estimate(Box<EstimateArgs>),
     /// Start a simulated provider that enforces rate limits, until Ctrl-C.
     Sim(Sim),
     /// Run 200 requests against a simulated provider, once per kind of window, and show how close
@@ -263,7 +267,7 @@ pub(crate) struct Demo {
     pub(crate) json: bool,
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("not a number from 0 to 1".to_owned()),

@@ -1,4 +1,9 @@
-//! What a request will cost, before it is sent.
+//! What a request will cost, before it is sent: for a run, and for `tollgate estimate`.
+
+mod command;
+mod input;
+mod report;
+mod totals;
 
 use std::collections::HashSet;
 
@@ -7,6 +12,8 @@ use tollgate::Cost;
 use tollgate::estimate::{self, Accuracy, DEFAULT_MAX_OUTPUT};
 
 use crate::progress::Console;
+
+pub(crate) use command::{EstimateArgs, run};
 
 /// Counts requests, and says once per model what it had to assume.
 #[derive(Debug)]

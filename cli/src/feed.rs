@@ -75,7 +75,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The next line that is not blank.
-    fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
         loop {
             self.line.clear();
             let read = self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut self.line)?;
@@ -111,7 +111,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-fn open(path: &Path) -> Result<BufReader<File>> {
+pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
     let name = path.display();
     let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
     if file.metadata().with_context(|| format!("cannot read {name}"))?.is_dir() {
@@ -157,7 +157,7 @@ fn check(text: &[u8], seen: &mut Ids) -> Result<(), BadLine> {
 }
 
 /// Without a name, so that the first one's result stays the only one.
-fn repeated(custom_id: &str) -> BadLine {
+pub(crate) fn repeated(custom_id: &str) -> BadLine {
     BadLine {
         custom_id: None,
         why: format!("custom_id: {custom_id} was there before; this line is left out"),

@@ -14,27 +14,33 @@ const EVERY_MODEL: &str = "every model";
 
 /// Makes the limiter that the flags or the file describe.
 pub(crate) fn limiter(flags: &args::Limits) -> Result<Limiter> {
+    let builder = builder(flags)?;
+    builder.build().with_context(|| match &flags.limits {
+        None => "cannot use these limits".to_owned(),
+        Some(path) => format!("cannot use the limits of {}", path.display()),
+    })
+}
+
+/// The same before it is made.
+pub(crate) fn builder(flags: &args::Limits) -> Result<Builder> {
     if let Some(name) = &flags.preset {
         return of_preset(name);
     }
     match &flags.limits {
-        None => {
-            let builder = Limiter::builder().model(EVERY_MODEL, of_flags(flags)).fallback(EVERY_MODEL);
-            builder.build().context("cannot use these limits")
-        }
+        None => Ok(Limiter::builder().model(EVERY_MODEL, of_flags(flags)).fallback(EVERY_MODEL)),
         Some(path) => {
             let name = path.display();
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
             let builder: Builder =
                 toml::from_str(&text).with_context(|| format!("{name} is not a file of limits"))?;
-            builder.build().with_context(|| format!("cannot use the limits of {name}"))
+            builder.expanded().with_context(|| format!("cannot use the presets of {name}"))
         }
     }
 }
 
-fn of_preset(name: &str) -> Result<Limiter> {
+fn of_preset(name: &str) -> Result<Builder> {
     match Preset::named(name) {
-        Ok(preset) => Limiter::builder().preset(preset.name()).build().context("cannot use this preset"),
+        Ok(preset) => Limiter::builder().preset(preset.name()).expanded().context("cannot use this preset"),
         Err(UnknownPreset::Name { near, .. }) if !near.is_empty() => {
             bail!("--preset {name}: no such preset; near it: {}; see `tollgate presets`", near.join(", "))
         }

@@ -8,6 +8,7 @@ mod engine;
 mod estimate;
 mod feed;
 mod limits;
+mod plan;
 mod presets;
 mod progress;
 mod resume;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async {
         match args.command {
             Command::Run(args) => run::run(*args).await,
+            Command::Estimate(args) => estimate::run(*args).await,
             Command::Sim(args) => sim::run(args).await,
             Command::Demo(args) => demo::run(args).await,
             Command::Presets(args) => presets::run(&args),

@@ -58,9 +58,68 @@ impl Console {
         self.line(&format!("error: {text}"));
     }
 
+    /// For work that goes on for long.
+    pub(crate) fn status(&self) -> Status {
+        self.set_style("{spinner} {wide_msg}");
+        let every = if self.bar.is_hidden() { LINE } else { FRAME };
+        Status { console: self.clone(), every, last: Instant::now() }
+    }
+
+    /// Takes the progress away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn set_style(&self, style: &str) {
+        // The templates of this file are good; another would show indicatif's own.
+        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar.set_style(style);
+    }
+
     fn line(&self, text: &str) {
         // Nobody may be there to read it, which is no reason to stop.
         self.bar.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
+    }
+}
+
+/// Says now and then how far a work is that has no [`Progress`], until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Status {
+    console: Console,
+    every: Duration,
+    last: Instant,
+}
+
+impl Status {
+    /// Shows it if it is time to.
+    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
+        if self.console.quiet || self.last.elapsed() < self.every {
+            return;
+        }
+        self.last = Instant::now();
+        if self.console.bar.is_hidden() {
+            self.console.line(&text());
+        } else {
+            self.draw(text());
+        }
+    }
+
+    /// Shows it where it can be taken away again: for the beginning of what may take long.
+    pub(crate) fn announce(&self, text: &str) {
+        if !self.console.bar.is_hidden() {
+            self.draw(text.to_owned());
+        }
+    }
+
+    fn draw(&self, text: String) {
+        self.console.bar.set_message(text);
+        self.console.bar.tick();
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.console.clear();
     }
 }
 
@@ -90,8 +149,7 @@ impl Progress {
             return Progress { bar, task: Some(task) };
         }
         let style = if total > 0 { "{bar:12} {wide_msg}" } else { "{spinner} {wide_msg}" };
-        // The two templates above are good; another would show indicatif's own.
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        console.set_style(style);
         if total > 0 {
             bar.set_length(total);
         }

@@ -104,7 +104,7 @@ impl Builder {
     /// stands for two models, a pattern with a star elsewhere than at its end, an alias or a fallback
     /// for a model that has no limits, a preset that is not there.
     pub fn build(self) -> Result<Limiter, BuildError> {
-        super::layout::build(self.with_presets()?)
+        super::layout::build(self.expanded()?)
     }
 }
 

@@ -99,8 +99,13 @@ impl Builder {
         self
     }
 
-    /// Puts the models of its presets beside its own.
-    pub(super) fn with_presets(mut self) -> Result<Builder, BuildError> {
+    /// Puts the models of its presets beside its own: to look at, or to change, what they give. What
+    /// [`Builder::build`] does first.
+    ///
+    /// # Errors
+    ///
+    /// Those of presets that [`Builder::build`] has.
+    pub fn expanded(mut self) -> Result<Builder, BuildError> {
         let names = std::mem::take(&mut self.presets);
         let by_hand = self.names();
         // The names that presets have given so far, and which.

@@ -3,7 +3,9 @@
 
 mod complete;
 mod errors;
+mod estimate;
 mod memory;
+mod plan;
 mod provider;
 mod resume;
 mod retries;
