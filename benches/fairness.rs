@@ -17,6 +17,7 @@ mod page;
 mod play;
 #[path = "fairness/plot.rs"]
 mod plot;
+mod readme;
 #[path = "fairness/trace.rs"]
 mod trace;
 
@@ -44,7 +45,7 @@ fn main() -> io::Result<()> {
     let mut page = fs::read_to_string(&readme)?;
     for (name, table) in tables {
         println!("{name}\n\n{table}");
-        page = page::fill(&page, name, &table)?;
+        page = readme::fill(&page, name, &table)?;
     }
     fs::write(readme, page)
 }

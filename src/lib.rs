@@ -44,7 +44,7 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `tiktoken` | yes | [`estimate`]: tokens of a request by the model's own encoding |
-//! | `bpe-openai` | no | [`estimate::BpeOpenai`]: another counter, faster on Chinese, that takes 34 MB |
+//! | `bpe-openai` | no | [`estimate::BpeOpenai`]: another counter, for long Chinese texts, that takes 34 MB |
 //! | `json` | with `tiktoken` | the usage and the errors of answers that are JSON, in [`Limiter::call`] and [`Verdict::of_answer`] |
 //! | `http` | no | [`Headers`] and [`Answer`] for the types of the `http` crate |
 //!

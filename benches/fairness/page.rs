@@ -1,7 +1,6 @@
 //! The tables, as the page and a spreadsheet want them.
 
 use std::fmt::Write as _;
-use std::io;
 
 use crate::figures::{Figures, Late, Shares, Waits};
 
@@ -76,14 +75,4 @@ pub(crate) fn seconds(wait: Option<f64>) -> String {
 fn later(late: Late) -> String {
     let bound = if late.at_least { "at least " } else { "" };
     format!("{bound}{:+.2} s", late.seconds)
-}
-
-/// Puts `table` between the two comments in `page` that name it.
-pub(crate) fn fill(page: &str, name: &str, table: &str) -> io::Result<String> {
-    let [begin, end] = ["begin", "end"].map(|side| format!("<!-- {side}: {name} -->"));
-    let parts = page.split_once(&begin).and_then(|(head, rest)| Some((head, rest.split_once(&end)?.1)));
-    let Some((head, tail)) = parts else {
-        return Err(io::Error::other(format!("README.md: no place for the table {name}")));
-    };
-    Ok(format!("{head}{begin}\n\n{table}\n{end}{tail}"))
 }

@@ -15,8 +15,9 @@ pub enum Accuracy {
     /// With `o200k_base`, since the model's own vocabulary is not known: 6 % too few to 2 % too many in nine
     /// calls of English to Claude 3 and 4; other languages and models may be further off.
     Assumed,
-    /// At least one text was too long, and windows of it were counted: 3 % off on the average, 10 % at
-    /// worst on text in natural languages, code and JSON.
+    /// At least one text was too long, and windows of it were counted: 2 % off on the average, 5 % at
+    /// worst on megabytes of prose, code and JSON, and of documents of these kinds mixed (`docs/estimate`).
+    /// A text that is made to be sparse where it is looked at is counted wrong.
     Sampled,
     /// By the kinds of characters, since the vocabulary is not built yet, or long texts are too many: 7 % off on the
     /// average, 19 % at the 95th percentile, beside what `o200k_base` would count.

@@ -22,4 +22,4 @@ pub use tiktoken::Tiktoken;
 
 pub(super) use cache::Counts;
 pub(super) use tally::Tally;
-pub(super) use thread::CountingThread;
+pub(super) use thread::{CountingThread, give_way};

@@ -5,11 +5,11 @@ use ::bpe_openai::Tokenizer;
 use super::pieces::pieces;
 use super::{Encoding, TokenCounter};
 
-/// Counts with the crate `bpe-openai`, exactly: 1.5 times as fast as [`Tiktoken`](super::Tiktoken) on English
-/// and code, twice on Chinese, and it never slows down by more than that on text without blanks.
+/// Counts with the crate `bpe-openai`, exactly: in time that grows with the text alone, whatever it holds.
 ///
-/// The price is 34 MB in the program and 66 MB of memory for `o200k_base` (November 2026). Long text
-/// is cut as [`Tiktoken`](super::Tiktoken) cuts it.
+/// On requests of 4 and 16 kB it was faster than [`Tiktoken`](super::Tiktoken) on Chinese (by a tenth to a quarter), and
+/// slower on English and code; the figures are in `docs/estimate`. The price is 34 MB in the program and 66 MB of
+/// memory for `o200k_base` (November 2026). Long text is cut as [`Tiktoken`](super::Tiktoken) cuts it.
 ///
 /// # Example: count with it
 ///

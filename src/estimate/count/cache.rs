@@ -51,10 +51,13 @@ impl Counts {
     }
 
     pub(in crate::estimate) fn get(&self, key: &Key) -> Option<Count> {
-        let found = self.cache().get(key);
-        let counted = if found.is_some() { &self.hits } else { &self.misses };
-        counted.fetch_add(1, Relaxed);
-        found
+        self.cache().get(key)
+    }
+
+    /// So many more texts were known, and so many were not.
+    pub(in crate::estimate) fn looked_up(&self, hits: u64, misses: u64) {
+        self.hits.fetch_add(hits, Relaxed);
+        self.misses.fetch_add(misses, Relaxed);
     }
 
     pub(in crate::estimate) fn put(&self, key: Key, count: Count) {

@@ -2,7 +2,7 @@ use super::Encoding;
 
 /// Counts the tokens of texts.
 ///
-/// The one that is built in is [`Tiktoken`]; [`EstimatorBuilder::counter`](crate::estimate::EstimatorBuilder::counter)
+/// The one that is built in is [`Tiktoken`](super::Tiktoken); [`EstimatorBuilder::counter`](crate::estimate::EstimatorBuilder::counter)
 /// takes another, such as one that asks a vocabulary of your own.
 ///
 /// # Example: a counter for a model whose tokens are bytes

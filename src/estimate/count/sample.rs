@@ -1,17 +1,22 @@
 //! Texts too long to be counted: windows of them are counted instead.
 
-/// Bytes of a window.
-const WINDOW: usize = 1_024;
-/// How many windows there are.
-const WINDOWS: usize = 32;
+/// Bytes of a window: many short ones tell more of a text of many parts than few long ones.
+const WINDOW: usize = 512;
+/// How many windows there are, at most.
+const WINDOWS: usize = 128;
 
-/// Windows spread evenly over `text`, one after another, and how many bytes of the text stand for
-/// each of their bytes.
+/// Bytes of all of them.
+pub(super) const BYTES: usize = WINDOW * WINDOWS;
+/// Shortest text that is worth it.
+pub(super) const SHORTEST: usize = 64 * 1024;
+
+/// Windows spread evenly over `text`, one after another: a quarter of the text at the most.
 ///
-/// The text is to be longer than they are together.
+/// The text is to have at least [`SHORTEST`] bytes.
 pub(super) fn windows(text: &str) -> impl Iterator<Item = &str> {
-    let stride = text.len() / WINDOWS;
-    (0..WINDOWS).map(move |index| {
+    let windows = WINDOWS.min(text.len() / (4 * WINDOW));
+    let stride = text.len() / windows;
+    (0..windows).map(move |index| {
         let begin = boundary(text, index * stride + (stride - WINDOW) / 2);
         &text[begin..boundary(text, begin + WINDOW)]
     })

@@ -1,8 +1,10 @@
 //! The thread on which long texts are counted and vocabularies are built.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread;
 
 use tokio::sync::{Semaphore, oneshot};
@@ -11,6 +13,8 @@ use super::{Encoding, TokenCounter};
 
 /// How many requests' texts may be copied and wait to be counted: the others wait with theirs.
 const COPIES: usize = 16;
+/// Bytes that are copied before the thread is lent to others.
+const AT_ONCE: usize = 512 * 1024;
 
 /// One thread, begun when it is first needed; it ends with its owner.
 pub(in crate::estimate) struct CountingThread {
@@ -33,7 +37,7 @@ impl CountingThread {
         encoding: Encoding,
     ) -> Option<Vec<u64>> {
         let _copy = self.copies.acquire().await.ok()?;
-        let texts: Vec<String> = texts.map(str::to_owned).collect();
+        let texts = Copies::of(texts).await;
         let (done, counts) = oneshot::channel::<Vec<u64>>();
         self.send(move |counter| {
             // Nobody wants to know any more if the estimate was dropped.
@@ -65,6 +69,53 @@ impl CountingThread {
         let named = thread::Builder::new().name("tollgate-tokens".to_owned());
         named.spawn(move || work_off(&jobs, &*counter)).ok().map(|_| sender)
     }
+}
+
+/// Texts one after another in one piece of memory.
+struct Copies {
+    all: String,
+    lengths: Vec<usize>,
+}
+
+impl Copies {
+    async fn of<'t>(texts: impl Iterator<Item = &'t str>) -> Copies {
+        let mut copies = Copies { all: String::new(), lengths: Vec::new() };
+        let mut copied = 0;
+        for text in texts {
+            copies.all.push_str(text);
+            copies.lengths.push(text.len());
+            // A text of no length takes its time, too.
+            copied += 100 + text.len();
+            if copied > AT_ONCE {
+                copied = 0;
+                give_way().await;
+            }
+        }
+        copies
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.all.as_str();
+        self.lengths.iter().map(move |&length| {
+            let text;
+            (text, rest) = rest.split_at(length);
+            text
+        })
+    }
+}
+
+/// Lets the executor's thread do something else.
+pub(in crate::estimate) async fn give_way() {
+    let mut gave = false;
+    poll_fn(|context| {
+        if gave {
+            return Poll::Ready(());
+        }
+        gave = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn work_off(jobs: &Receiver<Job>, counter: &dyn TokenCounter) {

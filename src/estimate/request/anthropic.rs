@@ -27,31 +27,38 @@ const DEFINED_ELSE: i64 = 300;
 /// it.
 pub(super) fn is_shape_of(body: &Map<String, Value>) -> bool {
     let all = |field: &str| body.get(field).and_then(Value::as_array).into_iter().flatten();
-    let messages = || all("messages").filter_map(Value::as_object);
-    let parts = || messages().filter_map(|it| it.get("content")?.as_array()).flatten();
     let kind = |value: &Value, kinds: &[&str]| {
         value.get("type").and_then(Value::as_str).is_some_and(|it| kinds.contains(&it))
     };
-    let openai = messages().any(|it| {
-        let role = it.get("role").and_then(Value::as_str);
-        matches!(role, Some("system" | "developer" | "tool" | "function")) || it.contains_key("tool_calls")
-    });
-    if openai
+    if ["max_completion_tokens", "functions", "response_format"].iter().any(|it| body.contains_key(*it))
         || all("tools").any(|tool| tool.get("function").is_some())
-        || parts().any(|part| kind(part, &["image_url", "input_audio", "file"]))
-        || ["max_completion_tokens", "functions", "response_format"].iter().any(|it| body.contains_key(*it))
     {
         return false;
     }
+    // Once through the messages: there may be thousands.
+    let mut has_parts_of_anthropic = false;
+    for message in all("messages").filter_map(Value::as_object) {
+        let role = message.get("role").and_then(Value::as_str);
+        if matches!(role, Some("system" | "developer" | "tool" | "function"))
+            || message.contains_key("tool_calls")
+        {
+            return false;
+        }
+        for part in message.get("content").and_then(Value::as_array).into_iter().flatten() {
+            if kind(part, &["image_url", "input_audio", "file"]) {
+                return false;
+            }
+            let kinds = ["tool_use", "tool_result", "document", "thinking", "redacted_thinking"];
+            has_parts_of_anthropic |=
+                kind(part, &kinds) || (kind(part, &["image"]) && part.get("source").is_some());
+        }
+    }
     let said = |field: &str| body.get(field).is_some_and(|value| !value.is_null());
-    ["system", "anthropic_version", "anthropic_beta", "stop_sequences"].into_iter().any(said)
+    has_parts_of_anthropic
+        || ["system", "anthropic_version", "anthropic_beta", "stop_sequences"].into_iter().any(said)
         || body.get("thinking").is_some_and(|it| it.get("budget_tokens").is_some())
         || body.get("tool_choice").is_some_and(|it| kind(it, &["auto", "any", "tool", "none"]))
         || all("tools").any(|tool| tool.get("input_schema").is_some())
-        || parts().any(|part| {
-            let kinds = ["tool_use", "tool_result", "document", "thinking", "redacted_thinking"];
-            kind(part, &kinds) || (kind(part, &["image"]) && part.get("source").is_some())
-        })
 }
 
 pub(super) fn prompt<'a>(

@@ -87,22 +87,28 @@ fn message<'a>(
     prompt: &mut Prompt<'a>,
 ) {
     let string = |field| fields.get(field).and_then(Value::as_str);
-    let role = string("role").unwrap_or_default();
+    let (role, content) = (string("role"), fields.get("content"));
+    // Most messages have nothing else, and need not be asked for it.
+    let has_more = fields.len() > usize::from(role.is_some()) + usize::from(content.is_some());
+    let role = role.unwrap_or_default();
     prompt.add(Part::Overhead, overhead.message);
     prompt.text(Part::Overhead, role);
     // The answer of a tool is signed with the name that its call has, which is counted there.
-    if let Some(name) = string("name").filter(|_| role != "tool") {
+    if let Some(name) = has_more.then(|| string("name")).flatten().filter(|_| role != "tool") {
         prompt.add(Part::Overhead, overhead.name);
         prompt.text(Part::Overhead, name);
     }
     if role == "function" {
         prompt.add(Part::Overhead, FUNCTION);
     }
-    match fields.get("content") {
+    match content {
         // Counted with the text, because a line end after punctuation is no token of its own.
         Some(Value::String(it)) if joins => prompt.text(Part::Text, format!("{it}\n")),
         Some(value) => content::read(value, rule, prompt),
         None => {}
+    }
+    if !has_more {
+        return;
     }
     if let Some(refusal) = string("refusal") {
         prompt.text(Part::Text, refusal);
