@@ -31,6 +31,13 @@ pub enum Event {
         /// As it is.
         to: Quota,
     },
+    /// The provider's answers name a limit that was not given, which is kept from now on.
+    LimitLearned {
+        /// Whose budget it is.
+        scope: String,
+        /// What the provider promises.
+        quota: Quota,
+    },
     /// The provider's answers show that it counts by another law, which is followed from now on.
     WindowChanged {
         /// Whose budget it is.
@@ -82,6 +89,9 @@ impl fmt::Display for Event {
             Event::Used { scope, quota, percent } => write!(f, "{scope}: {percent} % of {quota} is used"),
             Event::LimitChanged { scope, from, to } => {
                 write!(f, "{scope}: the provider's answers say {to} instead of {from}")
+            }
+            Event::LimitLearned { scope, quota } => {
+                write!(f, "{scope}: {quota} is learned from the provider's answers")
             }
             Event::WindowChanged { scope, from, to } => write!(
                 f,

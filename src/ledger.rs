@@ -30,6 +30,7 @@ mod answers;
 mod books;
 mod door;
 mod law;
+mod learn;
 mod pass;
 mod snapshot;
 #[cfg(test)]

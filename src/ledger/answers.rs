@@ -35,7 +35,10 @@ impl Ledger {
         for reading in seen.readings().iter().filter(|reading| !reading.upstream) {
             let fits =
                 |ledger: &Self, (scope, index): Place| ledger.scopes[scope].budgets[index].fits(reading);
-            let Some((scope, index)) = self.best(charged, fits) else { continue };
+            let Some((scope, index)) = self.best(charged, fits) else {
+                self.learn_limit(charged, reading, now);
+                continue;
+            };
             let taken = charged.rule.reserve(&charged.cost);
             let Scope { name, budgets, .. } = &mut self.scopes[scope];
             let budget = &mut budgets[index];
@@ -66,6 +69,7 @@ impl Ledger {
         }
         if !refused {
             self.for_each(charged, |budget, _| budget.narrow(now));
+            self.learn_pace(charged, true, now);
             self.tell_use(charged.book);
         }
     }
@@ -125,6 +129,10 @@ impl Ledger {
         let budget = &mut self.scopes[scope].budgets[index];
         let is_shut = budget.truth().door.is_some();
         if !is_shut {
+            if budget.unit == Unit::InFlight {
+                self.learn_pace(charged, false, now);
+            }
+            let budget = &mut self.scopes[scope].budgets[index];
             // Once for all the calls that were out.
             budget.widen(now);
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Ledger;
+use super::learn::Learning;
 use super::truth::Truth;
 use crate::bucket::Bucket;
 use crate::quota::{Charge, Limits, Oversize, Quota, Unit, Waiting};
@@ -18,6 +19,7 @@ pub(super) struct Scope {
     pub(super) name: String,
     pub(super) budgets: Vec<Budget>,
     pub(super) longest_prompt: Option<u64>,
+    pub(super) learning: Option<Learning>,
 }
 
 /// What is left of one quota.
@@ -88,7 +90,7 @@ impl Layout {
 }
 
 impl Budget {
-    fn new(quota: &Quota, born: u64, now: Now) -> Self {
+    pub(super) fn new(quota: &Quota, born: u64, now: Now) -> Self {
         Budget {
             unit: quota.unit(),
             capacity: quota.capacity(),
@@ -151,7 +153,9 @@ impl Ledger {
         let rules: Vec<(Charge, Oversize)> = layout.scopes.iter().map(rule_of).collect();
         let open = |(name, limits): (String, Limits)| {
             let budgets = limits.quotas().iter().map(|quota| Budget::new(quota, 0, now)).collect();
-            Scope { name, budgets, longest_prompt: limits.prompt_bound() }
+            let mut scope = Scope { name, budgets, longest_prompt: limits.prompt_bound(), learning: None };
+            scope.begin_to_learn(&limits, now);
+            scope
         };
         let scopes: Vec<Scope> = layout.scopes.into_iter().map(open).collect();
         let book = |(model, scopes, own): (String, Vec<usize>, Option<usize>)| {

@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Limits {
             type Value = Limits;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge, oversize, longest_prompt")
+                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge, oversize, longest_prompt, learned")
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Limits, M::Error> {
@@ -173,6 +173,7 @@ impl<'de> Deserialize<'de> for Limits {
                         "charge" => limits.charge = value::<Charge, _>(&mut map, &key)?,
                         "oversize" => limits.oversize = value::<Oversize, _>(&mut map, &key)?,
                         "longest_prompt" => limits.longest_prompt = Some(value::<u64, _>(&mut map, &key)?),
+                        "learned" => limits.learned = value(&mut map, &key)?,
                         "quotas" => limits.quotas.extend(value::<Vec<Quota>, _>(&mut map, &key)?),
                         _ => limits.quotas.push(short_form(&mut map, &key)?),
                     }
@@ -198,6 +199,7 @@ const LIMITS_KEYS: &[&str] = &[
     "charge",
     "oversize",
     "longest_prompt",
+    "learned",
 ];
 
 /// `rpm = 60`, or `rpm = { limit = 60, window = "sliding" }`: the key implies unit and period.
@@ -223,13 +225,18 @@ fn short_form<'de, M: MapAccess<'de>>(map: &mut M, key: &str) -> Result<Quota, M
 
 impl Serialize for Limits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields =
-            serializer.serialize_struct("Limits", 3 + usize::from(self.longest_prompt.is_some()))?;
+        let mut fields = serializer.serialize_struct(
+            "Limits",
+            3 + usize::from(self.longest_prompt.is_some()) + usize::from(self.learned),
+        )?;
         fields.serialize_field("charge", &self.charge)?;
         fields.serialize_field("oversize", &self.oversize)?;
         match self.longest_prompt {
             Some(tokens) => fields.serialize_field("longest_prompt", &tokens)?,
             None => fields.skip_field("longest_prompt")?,
+        }
+        if self.learned {
+            fields.serialize_field("learned", &true)?;
         }
         fields.serialize_field("quotas", &self.quotas)?;
         fields.end()

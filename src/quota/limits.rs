@@ -39,6 +39,7 @@ pub struct Limits {
     pub(super) charge: Charge,
     pub(super) oversize: Oversize,
     pub(super) longest_prompt: Option<u64>,
+    pub(super) learned: bool,
 }
 
 /// What becomes of a call that is larger than a quota's capacity.
@@ -132,6 +133,28 @@ impl Limits {
     pub fn longest_prompt(mut self, tokens: u64) -> Self {
         self.longest_prompt = Some(tokens);
         self
+    }
+
+    /// Learns what is not given from the provider's answers: a limit that they name, with its window, is kept
+    /// from then on. Until the first one is known, few calls are out at once: four, one more with
+    /// each answer, half as many after a refusal.
+    ///
+    /// # Example: a key of which nothing is known
+    ///
+    /// ```
+    /// use tollgate::{Limiter, Limits};
+    ///
+    /// let limiter = Limiter::builder().model("gpt-4o-mini", Limits::new().learned()).build()?;
+    /// # Ok::<(), tollgate::BuildError>(())
+    /// ```
+    pub fn learned(mut self) -> Self {
+        self.learned = true;
+        self
+    }
+
+    /// Whether what is not given is learned from the provider's answers.
+    pub fn are_learned(&self) -> bool {
+        self.learned
     }
 
     /// Every quota, in the order in which they were given.

@@ -7,6 +7,7 @@
 #![cfg(feature = "json")]
 
 mod driver;
+mod learned;
 mod new_limits;
 mod no_headers;
 mod run;
