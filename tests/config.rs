@@ -17,6 +17,15 @@ fn toml(text: &str) -> Result<Limits, String> {
 }
 
 #[test]
+fn limits_can_be_told_to_be_learned_in_a_file() {
+    let limits: Limits = toml::from_str("rpm = 500\nlearned = true").unwrap();
+    assert_eq!(limits, Limits::new().rpm(500).learned());
+    let text = toml::to_string(&limits).unwrap();
+    assert_eq!(toml::from_str::<Limits>(&text).unwrap(), limits);
+    assert!(!toml::from_str::<Limits>("rpm = 500").unwrap().are_learned());
+}
+
+#[test]
 fn the_short_forms_mean_what_the_methods_mean() {
     let text =
         "rpm = 1\nrpd = 2\ntpm = 3\ntpd = 4\nitpm = 5\notpm = 6\nconcurrency = 7\ncharge = 'input_only'";
