@@ -205,6 +205,9 @@ impl Ledger {
                 None => Budget::new(quota, self.seq, now),
             });
         self.scopes[scope].budgets = budgets.collect();
+        let budgets = self.scopes.iter().flat_map(|scope| &scope.budgets);
+        let has_door = |budget: &&Budget| budget.truth.as_ref().is_some_and(|truth| truth.door.is_some());
+        self.doors = budgets.filter(has_door).count();
         self.scopes[scope].longest_prompt = limits.prompt_bound();
         self.look_how_long_prompts_may_be();
         for book in self.books.iter_mut().filter(|book| book.scopes.contains(&scope)) {
