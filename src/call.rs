@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::ledger::End;
 use crate::limiter::Limiter;
 use crate::permit::Permit;
 use crate::provider::{Headers, Verdict};
@@ -133,7 +134,8 @@ impl Limiter {
     /// Each attempt waits for leave anew, in line behind those that wait already, and each pays for
     /// itself. What is worth another attempt, and after which wait, [`Verdict::retry`] says; how often
     /// and for how long, the limiter's [`Retries`](crate::Retries). The provider's wait counts from its answer, and
-    /// no slot is held meanwhile.
+    /// no slot is held meanwhile. A refusal closes its budget for every call, as [`Permit::refused`] does: who
+    /// was refused waits for that and for its own back-off side by side, and who was not sent yet waits in line.
     ///
     /// An attempt that came to no answer (`send` gave an error) is taken as [`Verdict::Failed`]: it is tried again after a
     /// back-off, and what it reserved stays charged, since nobody knows whether it arrived. Where that must
@@ -217,7 +219,7 @@ impl Limiter {
         loop {
             let sent = send(request).await;
             let ended = time::instant();
-            let (in_vain, verdict) = match sent {
+            let (in_vain, verdict, closed) = match sent {
                 Ok(answer) => match read(&permit, &answer, &learn) {
                     (None, usage) => {
                         match usage {
@@ -227,13 +229,13 @@ impl Limiter {
                         return Ok(answer);
                     }
                     (Some(verdict), _) => {
-                        permit.refused(verdict).await;
-                        (InVain::Refused(answer, verdict), verdict)
+                        let closed = permit.in_vain(&End::Refused(verdict));
+                        (InVain::Refused(answer, verdict), verdict, closed)
                     }
                 },
                 Err(error) => {
-                    drop(permit);
-                    (InVain::NoAnswer(error), Verdict::Failed)
+                    let closed = permit.in_vain(&End::Lost);
+                    (InVain::NoAnswer(error), Verdict::Failed, closed)
                 }
             };
             attempts.push(Attempt { slept, waited, outcome: in_vain.outcome() });
@@ -242,7 +244,7 @@ impl Limiter {
             };
 
             let made = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
-            let next = match retrying.next(made, slept_in_all, &verdict) {
+            let next = match retrying.next(made, slept_in_all, &verdict, closed) {
                 Ok(next) => next,
                 Err(enough) => return Err(give_up(attempts, enough.into())),
             };

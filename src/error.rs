@@ -154,6 +154,9 @@ pub struct Blocking {
     /// How long until it can pay for this call alone, if nothing comes back before; `None` where only a
     /// call in flight that ends can make room.
     pub wait: Option<Duration>,
+    /// The provider refused a call for the sake of this budget: whatever is left of it, no call goes before
+    /// `wait` is over; then one does, to see whether it is open again, and another one every 2 s until one is answered.
+    pub closed: bool,
 }
 
 impl std::error::Error for NotYet {}
@@ -162,7 +165,13 @@ impl fmt::Display for NotYet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.model)?;
         match &self.blocking {
-            Some(Blocking { quota, cost, remaining, wait }) => {
+            Some(Blocking { quota, wait: Some(wait), closed: true, .. }) => {
+                write!(f, "{quota} is closed for {}, since the provider refused a call", rounded(*wait))?;
+            }
+            Some(Blocking { quota, wait: None, closed: true, .. }) => {
+                write!(f, "{quota} is closed, since the provider refused a call")?;
+            }
+            Some(Blocking { quota, cost, remaining, wait, closed: false }) => {
                 write!(f, "{quota} has {remaining} {} left of the {cost} needed", quota.unit())?;
                 match wait {
                     Some(wait) => write!(f, ", and has them in {}", rounded(*wait))?,

@@ -56,7 +56,8 @@ pub enum Event {
         /// As it is.
         to: Charge,
     },
-    /// The provider refused a call for the sake of this budget: no call goes for so long, then one does.
+    /// The provider refused a call for the sake of this budget: no call goes for so long, then one does. Told
+    /// once for all the calls that were out, and again when the one that tried was refused, too.
     Closed {
         /// Whose budget it is.
         scope: String,

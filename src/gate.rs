@@ -246,6 +246,9 @@ impl Gate {
         if state.queue.is_deserted() && !refused && state.ledger.settles_untimed(charged, last) {
             // Reading the clock would be a quarter of what a call without waiting costs.
             state.ledger.settle_now(charged, placed, end, last);
+            if !state.ledger.events.is_empty() {
+                self.leave_and_tell(state, last);
+            }
             return;
         }
         let now = state.clock.at(self.origin.uptime());
@@ -256,6 +259,12 @@ impl Gate {
         }
         state.came_back(charged);
         self.leave_and_tell(state, now);
+    }
+
+    /// How long no call goes to what a call was charged to, for the provider's sake.
+    pub(crate) fn closed_for(&self, charged: &Charged) -> Duration {
+        let (state, now) = self.enter();
+        state.ledger.closed_for(charged, now)
     }
 
     /// Lets calls be sent again after the account was stopped.

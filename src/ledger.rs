@@ -129,6 +129,8 @@ pub(crate) struct Start {
     pub(crate) quota: Quota,
     pub(crate) amount: u64,
     pub(crate) remaining: i64,
+    /// Whether it could pay earlier, had the provider not shut it.
+    pub(crate) closed: bool,
 }
 
 /// How a call ended.
@@ -177,7 +179,7 @@ impl Ledger {
             }
         }
         if self.spoken {
-            self.note_taken(book, &amounts, seq);
+            self.note_taken(book, &amounts, seq, now.uptime);
         }
         Ok(Charged { book, seq, rule, cost, at: now.uptime })
     }
@@ -206,7 +208,8 @@ impl Ledger {
             let amount = amounts[budget.unit];
             let remaining = budget.bucket.remaining();
             let at = budget.start(amount, now);
-            Start { at, quota: budget.quota, amount, remaining }
+            let closed = at != budget.pays(amount, now);
+            Start { at, quota: budget.quota, amount, remaining, closed }
         });
         // Every budget that can pay at one instant can pay later, so the last one decides.
         starts.max_by_key(|start| start.at.unwrap_or(u64::MAX))

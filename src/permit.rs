@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::gate::Gate;
 use crate::ledger::{Charged, End, Placed};
@@ -96,6 +97,12 @@ impl Permit {
     /// The books are settled when this returns, whether or not the future is awaited.
     pub fn cancel(self) -> Settled {
         self.end(&End::Cancelled)
+    }
+
+    /// Ends a call that may be tried again; says how long no call goes to the same budgets.
+    pub(crate) fn in_vain(mut self, end: &End) -> Duration {
+        self.settle(end);
+        self.gate.closed_for(&self.charged)
     }
 
     #[inline]

@@ -103,8 +103,13 @@ impl Retries {
     }
 
     /// How long a call waits between its attempts, all waits together. A call that would have to wait for
-    /// longer than what is left of it ends at once. The wait for leave does not count, or a long queue
-    /// would end calls that nothing is wrong with.
+    /// longer than what is left of it ends at once; also where it is not its own wait that is so long, but the
+    /// time for which its budget is closed.
+    ///
+    /// The wait for leave does not count, or a long queue would end calls that nothing is wrong with. So a call
+    /// that stands in line while a budget is closed, for an hour if the provider says so, waits for as
+    /// long. Where it should not, put `tokio::time::timeout` around it, or use
+    /// [`Acquire::within`](crate::Acquire::within), which fails at once and says what is closed and for how long.
     pub fn most_wait(self, wait: Duration) -> Self {
         Retries { most_wait: wait, ..self }
     }
@@ -195,8 +200,15 @@ impl Retrying {
     }
 
     /// How long to wait before the next attempt of a call that was tried `made` times, the last time with this
-    /// verdict, and has waited for `slept` between its attempts.
-    pub(crate) fn next(&self, made: u32, slept: Duration, verdict: &Verdict) -> Result<Next<'_>, Enough> {
+    /// verdict, and has waited for `slept` between its attempts. No call goes to the same budgets for as long
+    /// as they are `closed`: that is waited out with its own wait and not after it.
+    pub(crate) fn next(
+        &self,
+        made: u32,
+        slept: Duration,
+        verdict: &Verdict,
+        closed: Duration,
+    ) -> Result<Next<'_>, Enough> {
         let retry = verdict.retry();
         if retry == Retry::No {
             return Err(Enough::NotWorthIt);
@@ -206,9 +218,12 @@ impl Retrying {
         }
         let left = self.policy.most_wait.saturating_sub(slept);
         let (least, wait) = match retry {
-            Retry::After(told) => (told, (told + drawn(told / 10)).min(left)),
+            Retry::After(told) => {
+                let least = told.max(closed);
+                (least, (told + drawn(told / 10)).min(left).max(least))
+            }
             _ => {
-                let wait = self.policy.back_off(made);
+                let wait = self.policy.back_off(made).max(closed);
                 (wait, wait)
             }
         };
@@ -257,6 +272,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const NONE: Duration = Duration::ZERO;
 
     fn told(wait: u64) -> Verdict {
         Verdict::rate_limited(Some(Duration::from_secs(wait)))
@@ -289,36 +305,51 @@ mod tests {
     fn a_told_wait_is_never_cut_and_gets_at_most_a_tenth_on_top() {
         let retrying = Retrying::default();
         for _ in 0..1_000 {
-            let wait = retrying.next(1, Duration::ZERO, &told(100)).unwrap().wait;
+            let wait = retrying.next(1, Duration::ZERO, &told(100), NONE).unwrap().wait;
             assert!((100_000 * MS..=110_000 * MS).contains(&wait), "{wait:?}");
         }
-        let last = retrying.next(1, Duration::from_secs(500), &told(100)).unwrap().wait;
+        let last = retrying.next(1, Duration::from_secs(500), &told(100), NONE).unwrap().wait;
         assert_eq!(last, Duration::from_secs(100), "what is left bounds the part on top");
         let (wait, left) = (Duration::from_secs(100), Duration::from_secs(99));
-        let late = retrying.next(1, Duration::from_secs(501), &told(100)).unwrap_err();
+        let late = retrying.next(1, Duration::from_secs(501), &told(100), NONE).unwrap_err();
         assert_eq!(late, Enough::TooLong { wait, left });
+    }
+
+    #[test]
+    fn what_is_closed_is_waited_out_together_with_the_own_wait_and_not_after_it() {
+        let retrying = Retrying::default();
+        let closed = Duration::from_secs(70);
+        for _ in 0..100 {
+            let next = |verdict: Verdict| retrying.next(1, NONE, &verdict, closed).map(|next| next.wait);
+            assert_eq!(next(told(1)).unwrap(), closed);
+            assert!((100_000 * MS..=110_000 * MS).contains(&next(told(100)).unwrap()));
+            assert_eq!(next(Verdict::overloaded(None)).unwrap(), closed);
+        }
+        let slept = Duration::from_secs(531);
+        let late = retrying.next(1, slept, &Verdict::Failed, closed).unwrap_err();
+        assert_eq!(late, Enough::TooLong { wait: closed, left: Duration::from_secs(69) });
     }
 
     #[test]
     fn a_retry_that_is_not_sent_goes_back_to_the_budget_and_a_sent_one_does_not() {
         let retrying = Retrying::new(Retries::new().budget_reserve(1));
         for _ in 0..100 {
-            drop(retrying.next(1, Duration::ZERO, &Verdict::Failed).unwrap());
+            drop(retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE).unwrap());
         }
-        retrying.next(1, Duration::ZERO, &Verdict::Failed).unwrap().sent();
-        assert_eq!(retrying.next(1, Duration::ZERO, &Verdict::Failed).unwrap_err(), Enough::Budget);
-        retrying.next(1, Duration::ZERO, &told(1)).unwrap().sent();
+        retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE).unwrap().sent();
+        assert_eq!(retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE).unwrap_err(), Enough::Budget);
+        retrying.next(1, Duration::ZERO, &told(1), NONE).unwrap().sent();
         (0..9).for_each(|_| retrying.first_attempt());
-        assert_eq!(retrying.next(1, Duration::ZERO, &Verdict::Failed).unwrap_err(), Enough::Budget);
+        assert_eq!(retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE).unwrap_err(), Enough::Budget);
         retrying.first_attempt();
-        retrying.next(1, Duration::ZERO, &Verdict::Failed).unwrap().sent();
+        retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE).unwrap().sent();
     }
 
     #[test]
     fn a_long_time_without_errors_saves_what_a_thousand_calls_earned() {
         let retrying = Retrying::default();
         (0..100_000).for_each(|_| retrying.first_attempt());
-        let next = || retrying.next(1, Duration::ZERO, &Verdict::Failed);
+        let next = || retrying.next(1, Duration::ZERO, &Verdict::Failed, NONE);
         let sent = std::iter::from_fn(|| next().ok().map(Next::sent)).count();
         assert_eq!(sent, 110);
     }

@@ -198,7 +198,7 @@ async fn a_wait_that_nobody_told_doubles_at_most_and_is_spread() {
     let mut longest = [Duration::ZERO; 8];
     let mut first = Vec::new();
     for _ in 0..1_000 {
-        let (_, sent) = answered(&limiter, Duration::ZERO, |_| Ok(said(503, ""))).await;
+        let (_, sent) = answered(&limiter, Duration::ZERO, |_| Ok(said(500, ""))).await;
         for (n, pair) in sent.windows(2).enumerate() {
             let waited = pair[1] - pair[0];
             let bound = (500 * MS * (1 << n)).min(secs(20));
@@ -218,6 +218,58 @@ async fn a_wait_that_nobody_told_doubles_at_most_and_is_spread() {
     }
 }
 
+/// The back-off and the time for which the model is closed run side by side.
+#[tokio::test(start_paused = true)]
+async fn a_single_call_to_a_full_provider_waits_while_the_model_is_closed_and_no_longer() {
+    let policy = free().most_attempts(9).most_back_off(secs(20));
+    for _ in 0..100 {
+        let limiter = wide().with_retries(policy);
+        let (came_to, sent) = answered(&limiter, secs(1), |_| Ok(said(503, ""))).await;
+        for (n, pair) in sent.windows(2).enumerate() {
+            let waited = pair[1] - pair[0] - secs(1);
+            let closed = (500 * MS * (1 << n)).min(secs(30));
+            assert!((closed..=closed + 3 * MS).contains(&waited), "wait {n}: {waited:?}");
+        }
+        let refused = refused(came_to);
+        let asleep: Duration = refused.story.attempts.iter().map(|attempt| attempt.slept).sum();
+        let in_line: Duration = refused.story.attempts.iter().map(|attempt| attempt.waited).sum();
+        assert!(asleep >= secs(91) && in_line <= 30 * MS, "{asleep:?} {in_line:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_told_wait_is_waited_once_by_those_who_were_refused_and_by_those_who_were_not_sent() {
+    let limiter = wide();
+    let begin = Instant::now();
+    let refused = AtomicUsize::new(0);
+    let last = AtomicU64::new(0);
+    let one = |n: u32| {
+        let (limiter, refused, last) = (&limiter, &refused, &last);
+        async move {
+            sleep(50 * MS * n).await;
+            let send = |_| async {
+                let early = begin.elapsed() < secs(20);
+                sleep(secs(1)).await;
+                if early {
+                    refused.fetch_add(1, Relaxed);
+                }
+                Ok::<_, io::Error>(if early { told(429, secs(21) - begin.elapsed()) } else { said(200, "") })
+            };
+            assert!(limiter.call(&CALL, send).await.is_ok());
+            last.fetch_max(begin.elapsed().as_millis() as u64, Relaxed);
+        }
+    };
+    futures::future::join_all((0..200).map(one)).await;
+    let (refused, last) = (refused.into_inner(), last.into_inner());
+    println!(
+        "200 calls over 10 s, told to come back at 21 s: {refused} refused, the last served at {last} ms"
+    );
+    // Those of the first second, before anybody knew; nobody twice.
+    assert!((20..=21).contains(&refused), "{refused}");
+    // 21 s, the call that tries, a tenth on top of the wait, the answer.
+    assert!(last <= 25_100, "{last}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn attempts_are_as_many_as_allowed() {
     for attempts in [1, 2, 7] {
@@ -231,9 +283,8 @@ async fn attempts_are_as_many_as_allowed() {
 
 #[tokio::test(start_paused = true)]
 async fn all_waits_together_are_bounded_and_a_longer_one_ends_the_call_at_once() {
-    let limiter = wide();
     let begin = Instant::now();
-    let (came_to, sent) = answered(&limiter, Duration::ZERO, |_| Ok(told(429, secs(250)))).await;
+    let (came_to, sent) = answered(&wide(), Duration::ZERO, |_| Ok(told(429, secs(250)))).await;
     let refused_late = refused(came_to);
     assert_eq!(sent.len(), 3);
     assert!((secs(500)..=secs(550) + 6 * MS).contains(&begin.elapsed()), "{:?}", begin.elapsed());
@@ -244,16 +295,49 @@ async fn all_waits_together_are_bounded_and_a_longer_one_ends_the_call_at_once()
     assert!(text.contains("; would have to wait 4m 10s, ") && text.ends_with(" is left"), "{text}");
 
     let begin = Instant::now();
-    let (came_to, sent) = answered(&limiter, Duration::ZERO, |_| Ok(told(429, secs(601)))).await;
+    let (came_to, sent) = answered(&wide(), Duration::ZERO, |_| Ok(told(429, secs(601)))).await;
     let why = refused(came_to).story.gave_up;
     assert_eq!((sent.len(), why), (1, GaveUp::TooLong { wait: secs(601), left: secs(600) }));
     assert!(begin.elapsed() <= 2 * MS);
 
-    let limiter = limiter.with_retries(free().most_attempts(1_000));
+    // Also where it is the model that is closed, and the own waits are short.
+    for policy in [free(), free().most_back_off(10 * MS)] {
+        let limiter = wide().with_retries(policy.most_attempts(1_000));
+        let begin = Instant::now();
+        let (came_to, _) = answered(&limiter, Duration::ZERO, |_| Ok(said(503, ""))).await;
+        assert!(matches!(refused(came_to).story.gave_up, GaveUp::TooLong { .. }));
+        assert!(begin.elapsed() <= secs(601), "{:?}", begin.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_budget_is_closed_for_longer_than_it_may_wait_ends_at_once_and_says_so() {
+    let limiter = wide();
+    let other = limiter.try_acquire(M, COST).unwrap();
+    let answer = async |answer: Said| {
+        let latency = secs(2);
+        answered(&limiter, latency, |_| Ok(answer.clone())).await
+    };
+    // Both are out when a third is told to come back in an hour.
+    let close = async {
+        sleep(secs(1)).await;
+        other.refused(Verdict::rate_limited(Some(secs(3_600)))).await;
+    };
     let begin = Instant::now();
-    let (came_to, _) = answered(&limiter, Duration::ZERO, |_| Ok(said(503, ""))).await;
-    assert!(matches!(refused(came_to).story.gave_up, GaveUp::TooLong { .. }));
-    assert!(begin.elapsed() <= secs(601), "{:?}", begin.elapsed());
+    let ((one, _), (two, _), ()) = futures::join!(answer(told(429, secs(5))), answer(said(500, "")), close);
+    assert!(begin.elapsed() <= secs(2) + 3 * MS, "{:?}", begin.elapsed());
+    for came_to in [one, two] {
+        let refused = refused(came_to);
+        let GaveUp::TooLong { wait, left } = refused.story.gave_up else { panic!("{refused}") };
+        assert_eq!(left, secs(600));
+        assert!(wait.abs_diff(secs(3_599)) <= 5 * MS, "{wait:?}");
+    }
+
+    // One that was never sent has nothing to end with: it waits in line, as long as it takes.
+    let begin = Instant::now();
+    let (came_to, sent) = answered(&limiter, MS, |_| Ok(said(200, ""))).await;
+    assert!(came_to.is_ok() && sent.len() == 1);
+    assert!(begin.elapsed().abs_diff(secs(3_599)) <= 10 * MS, "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -261,7 +345,7 @@ async fn waiting_for_leave_does_not_count_as_waiting_for_a_retry() {
     let limits = Limits::new().with(Quota::refill(Unit::Requests, 1, secs(60)).guard(Duration::ZERO));
     let limiter = Limiter::builder().model(M, limits).build().unwrap();
     let limiter = limiter.with_retries(free().most_wait(secs(5)).most_back_off(secs(1)));
-    let (came_to, sent) = answered(&limiter, MS, |_| Ok(said(503, ""))).await;
+    let (came_to, sent) = answered(&limiter, MS, |_| Ok(said(500, ""))).await;
     assert_eq!((sent.len(), refused(came_to).story.gave_up), (5, GaveUp::Attempts));
     assert!(sent[4] >= secs(240), "{sent:?}");
 }
@@ -273,6 +357,17 @@ struct Outage {
     served: AtomicUsize,
     failed: AtomicUsize,
     out_of_budget: AtomicUsize,
+    out_of_attempts: AtomicUsize,
+    /// Attempts while it was down, in each second.
+    down: Mutex<Vec<usize>>,
+    /// Milliseconds from the end of the outage to the last answer.
+    last_after: AtomicU64,
+}
+
+impl Outage {
+    fn while_down(&self) -> usize {
+        self.down.lock().unwrap().iter().sum()
+    }
 }
 
 /// Sends `calls` calls, one each `gap`, to a provider that is down from `from` to `until`.
@@ -286,15 +381,28 @@ async fn outage(limiter: &Limiter, calls: u32, gap: Duration, from: Duration, un
             let send = |_| async {
                 seen.sent.fetch_add(1, Relaxed);
                 let down = (from..until).contains(&begin.elapsed());
+                if down {
+                    let second = (begin.elapsed() - from).as_secs() as usize;
+                    let mut log = seen.down.lock().unwrap();
+                    let seconds = log.len().max(second + 1);
+                    log.resize(seconds, 0);
+                    log[second] += 1;
+                }
                 sleep(200 * MS).await;
                 Ok::<_, io::Error>(if down { said(503, "") } else { said(200, "") })
             };
             match limiter.call(&CALL, send).await {
-                Ok(_) => seen.served.fetch_add(1, Relaxed),
+                Ok(_) => {
+                    let after = begin.elapsed().saturating_sub(until).as_millis() as u64;
+                    seen.last_after.fetch_max(after, Relaxed);
+                    seen.served.fetch_add(1, Relaxed)
+                }
                 Err(error) => {
-                    if error.story().unwrap().gave_up == GaveUp::Budget {
-                        seen.out_of_budget.fetch_add(1, Relaxed);
-                    }
+                    match error.story().unwrap().gave_up {
+                        GaveUp::Budget => seen.out_of_budget.fetch_add(1, Relaxed),
+                        GaveUp::Attempts => seen.out_of_attempts.fetch_add(1, Relaxed),
+                        _ => 0,
+                    };
                     seen.failed.fetch_add(1, Relaxed)
                 }
             }
@@ -305,9 +413,13 @@ async fn outage(limiter: &Limiter, calls: u32, gap: Duration, from: Duration, un
 }
 
 fn print(what: &str, seen: &Outage) {
-    let Outage { sent, served, failed, out_of_budget } = seen;
+    let Outage { sent, served, failed, out_of_budget, out_of_attempts, last_after, .. } = seen;
+    let first = seen.down.lock().unwrap().first().copied();
     println!(
-        "{what}: {sent:?} sent, {served:?} served, {failed:?} failed ({out_of_budget:?} for want of budget)"
+        "{what}: {sent:?} sent, {} of them while it was down ({} in its first second); {served:?} served, the last \
+         {last_after:?} ms after it; {failed:?} failed ({out_of_budget:?} for want of budget, {out_of_attempts:?} of attempts)",
+        seen.while_down(),
+        first.unwrap_or(0),
     );
 }
 
@@ -317,23 +429,28 @@ async fn an_outage_does_not_become_a_storm_and_afterwards_all_is_as_before() {
     let unbounded = wide().with_retries(free());
     let seen = outage(&unbounded, 1_000, Duration::ZERO, Duration::ZERO, secs(30)).await;
     print("1,000 calls at once into an outage of 30 s, without a budget", &seen);
-    assert!(seen.sent.into_inner() > 4_900);
+    // Those that were out already, one in a while to try, and all of them once more.
+    assert_eq!((seen.while_down(), seen.served.into_inner()), (1_005, 1_000));
+    assert_eq!(seen.sent.into_inner(), 2_005);
+    assert!(seen.last_after.into_inner() <= 3_200);
 
     let limiter = wide();
     let seen = outage(&limiter, 1_000, Duration::ZERO, Duration::ZERO, secs(30)).await;
     print("the same with the default budget", &seen);
-    let sent = seen.sent.into_inner();
+    let sent = seen.sent.load(Relaxed);
     // A tenth of 1,000 and the reserve of 10, and not much less.
     assert!((1_100..=1_110).contains(&sent), "{sent}");
+    assert!(seen.while_down() <= 1_010);
     assert!(seen.out_of_budget.into_inner() >= 890);
+    assert!(seen.served.into_inner() >= 100 && seen.last_after.into_inner() <= 3_200);
 
     // Spread over the outage and beyond.
     let limiter = wide();
     let seen = outage(&limiter, 1_000, 60 * MS, secs(15), secs(45)).await;
     print("1,000 calls over 60 s, an outage from 15 s to 45 s", &seen);
-    assert!(seen.sent.into_inner() <= 1_110);
-    // Half of the calls never met it.
-    assert!(seen.served.into_inner() >= 500);
+    // The others wait for it to end.
+    assert!(seen.while_down() <= 12);
+    assert_eq!((seen.served.into_inner(), seen.failed.into_inner()), (1_000, 0));
 
     // Afterwards: nothing fails, and a short one passes unseen.
     let seen = outage(&limiter, 1_000, 60 * MS, secs(30), secs(30) + 600 * MS).await;
@@ -347,9 +464,16 @@ async fn after_a_long_good_time_an_outage_is_met_with_few_retries_too() {
     outage(&limiter, 20_000, MS, secs(1_000), secs(1_000)).await;
     let seen = outage(&limiter, 1_000, 20 * MS, Duration::ZERO, secs(30)).await;
     print("1,000 calls within 20 s of an outage of 30 s, after 20,000 good ones", &seen);
+    assert!(seen.while_down() <= 20);
+    assert_eq!(seen.served.into_inner(), 1_000);
+
+    // All at once they are out before anybody knows.
+    outage(&limiter, 20_000, MS, secs(1_000), secs(1_000)).await;
+    let seen = outage(&limiter, 1_000, Duration::ZERO, Duration::ZERO, secs(30)).await;
+    print("1,000 calls at once into it, after 20,000 good ones", &seen);
     let sent = seen.sent.into_inner();
-    // The earnings of the last 1,000 good ones, the reserve, and a tenth of these.
-    assert!((1_200..=1_210).contains(&sent), "{sent}");
+    // What 1,000 good ones earned is the most that is saved, beside the reserve.
+    assert!((1_100..=1_110).contains(&sent), "{sent}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -532,20 +656,59 @@ async fn a_call_that_is_not_admitted_again_still_tells_what_it_was_told() {
 
 #[tokio::test(start_paused = true)]
 async fn between_two_attempts_no_slot_is_held() {
+    // A failure closes nothing: the slot can be had at once.
     let limiter = Limiter::builder().model(M, Limits::new().concurrency(1)).build().unwrap();
-    let refused =
-        answered(&limiter, secs(1), |n| Ok(if n == 1 { told(429, secs(60)) } else { said(200, "") }));
+    let long = secs(1_000);
+    let limiter = limiter.with_retries(free().most_wait(long).first_back_off(long).most_back_off(long));
+    let failed = answered(&limiter, secs(1), |n| Ok(said(if n == 1 { 500 } else { 200 }, "")));
     let other = async {
-        sleep(secs(2)).await;
+        sleep(secs(1) + 2 * MS).await;
+        assert_eq!(remaining(&limiter), [1]);
         let begin = Instant::now();
         let (came_to, _) = answered(&limiter, secs(1), |_| Ok(said(200, ""))).await;
         assert!(came_to.is_ok());
         begin.elapsed()
     };
-    let both = timeout(secs(1_000), futures::future::join(refused, other)).await;
+    let both = timeout(secs(10_000), futures::future::join(failed, other)).await;
     let ((came_to, _), took) = both.expect("the slot is free in between");
     assert!(came_to.is_ok());
     assert!(took <= secs(1) + 2 * MS, "{took:?}");
+
+    // A refusal closes the model: the slot is free, and whoever comes first when it opens has it.
+    let limiter = Limiter::builder().model(M, Limits::new().concurrency(1)).build().unwrap();
+    let refused =
+        answered(&limiter, secs(1), |n| Ok(if n == 1 { told(429, secs(60)) } else { said(200, "") }));
+    let other = async {
+        sleep(secs(2)).await;
+        assert_eq!(remaining(&limiter), [1]);
+        let (came_to, sent) = answered(&limiter, secs(1), |_| Ok(said(200, ""))).await;
+        assert!(came_to.is_ok());
+        secs(2) + sent[0]
+    };
+    let begin = Instant::now();
+    let both = timeout(secs(1_000), futures::future::join(refused, other)).await;
+    let ((came_to, _), at) = both.expect("the slot is free in between");
+    assert!(came_to.is_ok());
+    assert!((secs(61)..=secs(61) + 5 * MS).contains(&at), "{at:?}");
+    assert!(begin.elapsed() <= secs(68), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_while_it_is_the_first_to_try_again_leaves_that_to_the_next() {
+    let limiter = wide();
+    let (came_to, _) =
+        answered(&limiter.with_retries(Retries::none()), MS, |_| Ok(told(429, secs(20)))).await;
+    assert!(came_to.is_err());
+    let dropped = timeout(secs(21), answered(&limiter, secs(1_000), |_| Ok(said(200, ""))));
+    let next = async {
+        sleep(secs(1)).await;
+        let (came_to, _) = answered(&limiter, secs(1), |_| Ok(said(200, ""))).await;
+        assert!(came_to.is_ok());
+    };
+    let begin = Instant::now();
+    let both = timeout(secs(1_000), futures::future::join(dropped, next)).await;
+    assert!(both.expect("somebody goes").0.is_err());
+    assert!(begin.elapsed().abs_diff(secs(22)) <= 5 * MS, "{:?}", begin.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

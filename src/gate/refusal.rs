@@ -64,6 +64,7 @@ impl State {
                 cost: start.amount,
                 remaining: start.remaining,
                 wait: start.at.map(wait),
+                closed: start.closed,
             }),
             ahead,
             within,

@@ -85,12 +85,16 @@ impl Ledger {
                 }
             }
             Verdict::Account { problem, until } => {
-                self.stopped = Some(Stopped { problem, until });
+                let before = self.stopped.replace(Stopped { problem, until });
+                // Once for all the calls that were out.
                 let model = self.model(charged.book).to_owned();
-                self.events.push(Event::Stopped { model, problem, until });
+                let event = Event::Stopped { model, problem, until };
+                self.events.extend(before.is_none().then_some(event));
             }
             _ => {}
         }
+        // A probe that was refused for another reason says nothing of the doors that it was to try.
+        self.unanswered(charged);
     }
 
     fn limited(&mut self, charged: &Charged, hit: Hit, retry_after: Option<Duration>, now: Now) {
@@ -144,9 +148,10 @@ impl Ledger {
         let Scope { name, budgets, .. } = &mut self.scopes[scope];
         let budget = &mut budgets[index];
         let quota = budget.quota;
-        let wait = wait.map(nanos);
+        // A wait of nothing would spin.
+        let wait = wait.map(nanos).filter(|&wait| wait > 0);
         let door = &mut budget.truth().door;
-        let before = door.map(|door| door.until);
+        let is_news = door.is_none_or(|door| door.is_probe(charged.seq));
         match door {
             Some(door) => door.refuse(charged.seq, charged.at, now.uptime, wait),
             None => {
@@ -155,7 +160,7 @@ impl Ledger {
             }
         }
         let until = door.map_or(now.uptime, |door| door.until);
-        if before.is_none() {
+        if is_news {
             let wait = Duration::from_nanos(until.saturating_sub(now.uptime));
             self.events.push(Event::Closed { scope: name.clone(), quota, wait });
         }
@@ -213,17 +218,27 @@ impl Ledger {
 
     /// A call was just admitted: where a door is shut, it is the one that tries.
     #[cold]
-    pub(super) fn note_taken(&mut self, book: BookId, amounts: &Amounts, seq: u64) {
+    pub(super) fn note_taken(&mut self, book: BookId, amounts: &Amounts, seq: u64, now: u64) {
         for &scope in &self.books[book.index()].scopes {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
                 let Some(truth) = &mut budget.truth else { continue };
                 truth.note(seq, amount, budget.bucket.freed());
                 if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
-                    door.send(seq);
+                    door.send(seq, now);
                 }
             }
         }
+    }
+
+    /// How long until the doors that a call met let one try; nothing where none is shut.
+    pub(crate) fn closed_for(&self, charged: &Charged, now: Now) -> Duration {
+        let amounts = charged.rule.reserve(&charged.cost);
+        let scopes = &self.books[charged.book.index()].scopes;
+        let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        let met = budgets.filter(|budget| amounts[budget.unit] > 0);
+        let until = met.filter_map(|budget| Some(budget.door()?.opens())).max().unwrap_or(0);
+        Duration::from_nanos(until.saturating_sub(now.uptime))
     }
 
     /// Why no call is sent at all, if none is.
@@ -266,7 +281,8 @@ impl Ledger {
             .map(|(_, place)| place)
     }
 
-    /// The budget that a call was charged to of which least is left.
+    /// The budget that a call was charged to of which least would be left with the call in it: of a call
+    /// that was refused, all but its request has come back.
     fn tightest(&self, charged: &Charged, unit: impl Fn(Unit) -> bool) -> Option<Place> {
         let amounts = charged.rule.reserve(&charged.cost);
         let budget = |&(scope, index): &Place| &self.scopes[scope].budgets[index];
@@ -276,7 +292,9 @@ impl Ledger {
         };
         let left = |place: &Place| {
             let budget = budget(place);
-            (i128::from(budget.bucket.remaining()) << 20) / i128::from(budget.capacity.max(1))
+            let back = if budget.unit == Unit::Requests { 0 } else { amounts[budget.unit] };
+            let left = i128::from(budget.bucket.remaining()) - i128::from(back);
+            (left << 20) / i128::from(budget.capacity.max(1))
         };
         let any = |place: &Place| amounts[budget(place).unit] > 0;
         let found = self.places(charged).filter(charges).min_by_key(left);

@@ -119,11 +119,16 @@ impl Budget {
 
     /// The uptime at which `amount` could be taken; `None` if only a call that ends can bring that about.
     pub(super) fn start(&self, amount: u64, now: Now) -> Option<u64> {
-        let start = self.bucket.start(self.needed(amount), now)?;
-        match self.truth.as_ref().and_then(|truth| truth.door) {
-            Some(door) if amount > 0 => Some(start.max(door.opens()?)),
+        let start = self.pays(amount, now)?;
+        match self.door() {
+            Some(door) if amount > 0 => Some(start.max(door.opens())),
             _ => Some(start),
         }
+    }
+
+    /// The same, were it not shut.
+    pub(super) fn pays(&self, amount: u64, now: Now) -> Option<u64> {
+        self.bucket.start(self.needed(amount), now)
     }
 
     /// What has to be there for `amount` to be taken. A call that is larger goes when all is there.
@@ -205,10 +210,9 @@ impl Ledger {
                 None => Budget::new(quota, self.seq, now),
             });
         self.scopes[scope].budgets = budgets.collect();
-        let budgets = self.scopes.iter().flat_map(|scope| &scope.budgets);
-        let has_door = |budget: &&Budget| budget.truth.as_ref().is_some_and(|truth| truth.door.is_some());
-        self.doors = budgets.filter(has_door).count();
         self.scopes[scope].longest_prompt = limits.prompt_bound();
+        let budgets = self.scopes.iter().flat_map(|scope| &scope.budgets);
+        self.doors = budgets.filter(|budget| budget.door().is_some()).count();
         self.look_how_long_prompts_may_be();
         for book in self.books.iter_mut().filter(|book| book.scopes.contains(&scope)) {
             book.calm_until = 0;

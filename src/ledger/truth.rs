@@ -178,6 +178,11 @@ impl Budget {
         self.truth.get_or_insert_default()
     }
 
+    /// What the provider has shut it with.
+    pub(super) fn door(&self) -> Option<Door> {
+        self.truth.as_ref().and_then(|truth| truth.door)
+    }
+
     /// How well a reading fits: the more the better; `None` where it is about another budget.
     pub(super) fn fits(&self, reading: &Reading) -> Option<u8> {
         if reading.family.unit() != Some(self.unit) {
