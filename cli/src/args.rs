@@ -13,8 +13,9 @@ Exit codes:
   0    every request of the file has an answer with a 2xx status
   1    the file was worked through, but some requests failed or some lines are bad
   2    nothing was sent: wrong arguments, a file that cannot be used, another run on the same output
-  3    given up: the endpoint cannot be reached, refuses the key or is out of credit, or the output
-       cannot be written; what is done is kept
+  3    given up: the endpoint cannot be reached, takes no calls from the account (its key is not accepted,
+       its credit, quota or spending limit is used up, it is suspended), asks to wait for a day or more,
+       or the output cannot be written; what is done is kept, the rest is left to the next start
   130  interrupted by Ctrl-C or SIGTERM; what is done is kept
 
 Run the same command again to do what is missing.";
@@ -73,7 +74,8 @@ pub(crate) struct Run {
     #[arg(long, default_value = "OPENAI_API_KEY", value_name = "NAME")]
     pub(crate) api_key_env: String,
 
-    /// How often a request is tried in all when it meets 408, 429, 5xx or a broken connection.
+    /// How often a request is tried in all when it is over a limit, the provider is full or failing, or the
+    /// connection breaks. A wait that the provider tells is waited in full.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) tries: u32,
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tollgate::Cost;
+use tollgate::estimate::Estimate;
 
 /// A request that can be sent.
 #[derive(Clone, Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct Request {
     pub(crate) url: String,
     /// Sent as it was written: nothing is lost or reordered.
     pub(crate) body: String,
-    pub(crate) model: String,
-    pub(crate) cost: Cost,
+    /// Names the model, too.
+    pub(crate) estimate: Estimate,
 }
 
 /// A line that cannot be sent.
@@ -148,6 +148,13 @@ impl<'a> ResultLine<'a> {
         ResultLine { id: result_id(), custom_id, response, error }
     }
 
+    /// What an error says that came in an answer with a good status.
+    pub(crate) fn with_error_inside(self, message: Option<&'a str>) -> Self {
+        let is_good = self.response.as_ref().is_some_and(|head| (200..300).contains(&head.status_code));
+        let inside = message.filter(|_| is_good).map(|message| Problem { code: "error_in_answer", message });
+        ResultLine { error: inside.or(self.error), ..self }
+    }
+
     pub(crate) fn failed(custom_id: &'a str, code: &'a str, message: &'a str) -> Self {
         ResultLine { id: result_id(), custom_id, response: None, error: Some(Problem { code, message }) }
     }
@@ -263,5 +270,16 @@ mod tests {
         };
         assert_eq!(read(200), None);
         assert_eq!(read(403), Some(403));
+    }
+
+    #[test]
+    fn a_success_with_an_error_inside_does_not_count_as_answered() {
+        let read = |status| {
+            let line = ResultLine::answered("x", status, "", r#"{"error": {}}"#);
+            let bytes = line.with_error_inside(Some("the provider failed")).to_bytes().unwrap();
+            Earlier::read(&bytes).unwrap().status
+        };
+        assert_eq!(read(200), None);
+        assert_eq!(read(404), Some(404));
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tollgate::estimate::Estimator;
 use tollgate_sim::{ChargeRule, Config, Latency, Outcome as Event, Server, TraceRequest, oracle};
 
 use crate::batch::{Line, Request};
 use crate::engine::{Engine, Finished, Outcome, Sink};
-use crate::estimate::Estimator;
+use crate::estimate::Estimates;
 use crate::feed::Item;
 use crate::progress::{Console, Progress};
 use crate::retry::Policy;
@@ -38,10 +39,11 @@ pub(crate) async fn run(args: args::Demo) -> Result<Exit> {
     let console = Console::new(args.json);
     let stop = Stop::new();
     stop.on_signals(|| {}).context("cannot listen to signals")?;
-    let requests = requests(&console)?;
+    let estimator = Estimator::new();
+    let requests = requests(&estimator, &console)?;
     let mut rows = Vec::new();
     for window in windows {
-        rows.push(one(window, args.minute, &requests, &console, &stop).await?);
+        rows.push(one(window, args.minute, &requests, &estimator, &console, &stop).await?);
         if let Some(reason) = stop.reason() {
             return match reason {
                 Reason::Signal => Ok(Exit::Interrupted),
@@ -79,14 +81,14 @@ struct Row {
     wait_p99: f64,
 }
 
-fn requests(console: &Console) -> Result<Vec<Request>> {
-    let mut estimator = Estimator::new(console.clone());
+fn requests(estimator: &Estimator, console: &Console) -> Result<Vec<Request>> {
+    let mut estimates = Estimates::new(estimator.clone(), console.clone());
     let lines = REQUESTS.lines().map(|text| {
         let line = Line::read(text.as_bytes()).map_err(|bad| anyhow::anyhow!(bad.why))?;
         let body_read = line.body().map_err(|bad| anyhow::anyhow!(bad.why))?;
-        let (model, cost) = estimator.request(&body_read).map_err(anyhow::Error::msg)?;
+        let estimate = estimates.request(&body_read).map_err(anyhow::Error::msg)?;
         let Line { custom_id, url, body } = line;
-        Ok(Request { custom_id, url, body, model, cost })
+        Ok(Request { custom_id, url, body, estimate })
     });
     lines.collect()
 }
@@ -95,6 +97,7 @@ async fn one(
     window: args::Window,
     minute: Duration,
     requests: &[Request],
+    estimator: &Estimator,
     console: &Console,
     stop: &Stop,
 ) -> Result<Row> {
@@ -131,12 +134,14 @@ async fn one(
     let engine = Arc::new(Engine {
         limiter: limiter.clone(),
         endpoint: Endpoint::new(&base, None, Duration::from_secs(60))?,
+        estimator: estimator.clone(),
         policy: Policy { tries: 5, backoff: minute / 100 },
         queue: requests.len(),
         stop: stop.clone(),
         tally: tally.clone(),
         console: console.clone(),
         unanswered: 0.into(),
+        futile: 0.into(),
     });
 
     let (sender, items) = mpsc::channel(requests.len());
@@ -201,8 +206,8 @@ impl Answers {
     fn trace(&self, requests: &[Request]) -> Vec<TraceRequest> {
         let call = |(place, request): (u64, &Request)| TraceRequest {
             id: self.numbers.get(&request.custom_id).copied().unwrap_or(place),
-            input_tokens: request.cost.input_tokens(),
-            max_output_tokens: Some(request.cost.max_output_tokens()),
+            input_tokens: request.estimate.cost().input_tokens(),
+            max_output_tokens: Some(request.estimate.cost().max_output_tokens()),
             arrival: Duration::ZERO,
         };
         (0..).zip(requests).map(call).collect()

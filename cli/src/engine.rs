@@ -12,12 +12,13 @@ use anyhow::{Context, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tollgate::{Acquire, AcquireError, Limiter, Permit};
+use tollgate::estimate::Estimator;
+use tollgate::{Acquire, AcquireError, Limiter, Permit, Verdict};
 
 use crate::batch::Request;
 use crate::feed::Item;
 use crate::progress::Console;
-use crate::retry::{Meaning, Policy, meaning};
+use crate::retry::{Meaning, Policy};
 use crate::send::{Answer, Endpoint, Tried};
 use crate::stop::{Reason, Stop};
 use crate::tally::{InFlight, Tally, count};
@@ -26,12 +27,16 @@ use crate::tally::{InFlight, Tally, count};
 const BEAT: Duration = Duration::from_secs(2);
 /// So many requests in a row that came to no answer in any of their tries mean that none will.
 const UNANSWERED: u64 = 10;
+/// So many refusals in a row for limits that no wait brings back mean that this run gets no further.
+const FUTILE: u64 = 10;
 
 /// Everything that a request needs to become a result.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) limiter: Limiter,
     pub(crate) endpoint: Endpoint,
+    /// Learns from each answer.
+    pub(crate) estimator: Estimator,
     pub(crate) policy: Policy,
     /// Requests that are held in memory.
     pub(crate) queue: usize,
@@ -40,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) console: Console,
     /// Requests since the last answer that came to none.
     pub(crate) unanswered: AtomicU64,
+    /// Refusals since the last good answer for limits that no wait brings back.
+    pub(crate) futile: AtomicU64,
 }
 
 /// Takes results, one at a time.
@@ -68,17 +75,28 @@ pub(crate) enum Outcome {
 
 impl Finished {
     pub(crate) fn is_success(&self) -> bool {
-        matches!(&self.outcome, Outcome::Answered(answer) if (200..300).contains(&answer.status))
+        // An error may come in an answer whose status is a good one.
+        matches!(&self.outcome, Outcome::Answered(answer)
+            if (200..300).contains(&answer.status) && answer.verdict.is_none())
     }
 }
 
 /// What a try leads to.
 enum Next {
     Done(Outcome),
-    /// If there is a further try, after this wait; if not, with this outcome.
-    Again(Option<Duration>, Outcome),
+    /// If there is a further try, in this way; if not, with this outcome.
+    Again(Pause, Outcome),
     /// The run is over before this request is done.
     Stopped,
+}
+
+/// What comes before a further try. Nothing is held meanwhile.
+#[derive(Clone, Copy)]
+enum Pause {
+    /// A wait of one's own choice.
+    BackOff,
+    /// The time that the provider told: the gate is shut until then, and lets one call try.
+    Until(Instant),
 }
 
 /// A place in the queue of the limiter, or what has come of it already.
@@ -152,7 +170,7 @@ impl Engine {
     /// Takes the request's place in the queue, which the first poll does. Tasks are first polled in any
     /// order; this keeps the order of the file.
     async fn queue_up(&self, request: &Request) -> Queued {
-        let mut acquire = self.limiter.acquire(&request.model, request.cost);
+        let mut acquire = self.limiter.acquire(request.estimate.model(), request.estimate.cost());
         let state = match poll_fn(|cx| Poll::Ready(Pin::new(&mut acquire).poll(cx))).await {
             Poll::Ready(decided) => QueueState::Decided(decided),
             Poll::Pending => QueueState::Waits(acquire),
@@ -162,26 +180,19 @@ impl Engine {
 
     /// Tries one request until it is done; `None` if the run stops before.
     async fn complete(&self, request: Request, queued: Queued) -> Option<Finished> {
-        let mut queued = Some(queued);
+        let mut place = queued;
         let mut waited = Duration::ZERO;
         let answers_before = self.tally.answers.load(Relaxed);
         let mut tried = 0;
         let outcome = loop {
             tried += 1;
-            let place = match queued.take() {
-                Some(first) => first,
-                None => self.queue_up(&request).await,
-            };
-            match self.try_once(&request, place, tried, &mut waited).await {
+            match self.try_once(&request, place, &mut waited).await {
                 Next::Done(outcome) => break outcome,
-                Next::Again(Some(wait), _) => {
+                Next::Again(pause, _) if self.policy.has_more(tried) => {
                     count(&self.tally.retries);
-                    tokio::select! {
-                        () = self.stop.wanted() => return None,
-                        () = sleep(wait) => {}
-                    }
+                    place = self.queue_up_after(pause, tried, &request).await?;
                 }
-                Next::Again(None, outcome) => {
+                Next::Again(_, outcome) => {
                     if let Some(why) = self.hopeless(&outcome, answers_before) {
                         self.stop.because(Reason::Hopeless(why));
                         return None;
@@ -197,7 +208,30 @@ impl Engine {
         Some(Finished { custom_id: request.custom_id, outcome, waited })
     }
 
-    async fn try_once(&self, request: &Request, place: Queued, tried: u32, waited: &mut Duration) -> Next {
+    /// Takes the request's next place in the queue; `None` if the run stops before.
+    async fn queue_up_after(&self, pause: Pause, tried: u32, request: &Request) -> Option<Queued> {
+        let wait = match pause {
+            Pause::BackOff => self.policy.back_off(tried),
+            Pause::Until(told) => {
+                let queued = self.queue_up(request).await;
+                match queued.state {
+                    // A model without budgets has no gate that could be shut, and waits by itself.
+                    QueueState::Decided(Ok(permit)) if Instant::now() < told => {
+                        permit.cancel().await;
+                    }
+                    _ => return Some(queued),
+                }
+                told.saturating_duration_since(Instant::now()) + self.policy.jitter()
+            }
+        };
+        tokio::select! {
+            () = self.stop.wanted() => return None,
+            () = sleep(wait) => {}
+        }
+        Some(self.queue_up(request).await)
+    }
+
+    async fn try_once(&self, request: &Request, place: Queued, waited: &mut Duration) -> Next {
         let since = place.since;
         let admitted = match place.state {
             // Leave that the run no longer wants comes back whole.
@@ -215,43 +249,55 @@ impl Engine {
         *waited += since.elapsed();
         let permit = match admitted {
             Ok(permit) => permit,
+            Err(AcquireError::Stopped(stopped)) => {
+                let verdict = Verdict::Account { problem: stopped.problem, until: stopped.until };
+                return self.give_up(&verdict);
+            }
             Err(error) => return Next::Done(Outcome::Failed(code(&error), error.to_string())),
         };
         let in_flight = InFlight::new(&self.tally);
         let tried_now = self.endpoint.send(request, permit).await;
         drop(in_flight);
         match tried_now {
-            Tried::Answered(answer) => self.judge(answer, tried),
+            Tried::Answered(answer) => self.judge(request, answer),
             Tried::NotConnected(why) => {
                 let why = format!("cannot connect to {}: {why}", self.endpoint.base());
-                Next::Again(self.policy.wait_after(tried, None), Outcome::Failed(NOT_CONNECTED, why))
+                Next::Again(Pause::BackOff, Outcome::Failed(NOT_CONNECTED, why))
             }
-            Tried::Broken(why) => {
-                Next::Again(self.policy.wait_after(tried, None), Outcome::Failed("connection_broken", why))
-            }
+            Tried::Broken(why) => Next::Again(Pause::BackOff, Outcome::Failed("connection_broken", why)),
             Tried::Impossible(why) => Next::Done(Outcome::Failed("bad_request_line", why)),
         }
     }
 
-    fn judge(&self, answer: Answer, tried: u32) -> Next {
+    fn judge(&self, request: &Request, answer: Answer) -> Next {
         count(&self.tally.answers);
         self.unanswered.store(0, Relaxed);
         if let Some(usage) = answer.usage {
             self.tally.input_tokens.fetch_add(usage.input_tokens(), Relaxed);
             self.tally.output_tokens.fetch_add(usage.output_tokens(), Relaxed);
+            self.estimator.learn(&request.estimate, &usage);
         }
-        match meaning(answer.status, &answer.body) {
+        let Some(verdict) = answer.verdict else {
+            self.futile.store(0, Relaxed);
+            return Next::Done(Outcome::Answered(answer));
+        };
+        match Meaning::of(&verdict) {
             Meaning::Final => Next::Done(Outcome::Answered(answer)),
-            Meaning::TryAgain => {
-                let wait = self.policy.wait_after(tried, answer.asked_wait);
-                Next::Again(wait, Outcome::Answered(answer))
+            Meaning::TryAgain(None) => Next::Again(Pause::BackOff, Outcome::Answered(answer)),
+            Meaning::TryAgain(Some(wait)) => {
+                Next::Again(Pause::Until(Instant::now() + wait), Outcome::Answered(answer))
             }
-            Meaning::Hopeless(why) => {
-                let said = format!("{}: {why} (status {})", self.endpoint.base(), answer.status);
-                self.stop.because(Reason::Hopeless(said));
-                Next::Stopped
+            Meaning::Futile if self.futile.fetch_add(1, Relaxed) + 1 < FUTILE => {
+                Next::Done(Outcome::Answered(answer))
             }
+            Meaning::Futile | Meaning::Hopeless => self.give_up(&verdict),
         }
+    }
+
+    /// Ends the run: what is not done stays to be done by another.
+    fn give_up(&self, verdict: &Verdict) -> Next {
+        self.stop.because(Reason::Hopeless(format!("{}: {verdict}", self.endpoint.base())));
+        Next::Stopped
     }
 
     /// Why no other request will fare better than one that is out of tries, if so: one clear error is

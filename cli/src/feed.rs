@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::mpsc;
 
 use crate::batch::{BadLine, Line, Request};
-use crate::estimate::Estimator;
+use crate::estimate::Estimates;
 use crate::progress::Console;
 use crate::tally::{Tally, count};
 
@@ -168,13 +168,13 @@ pub(crate) fn repeated(custom_id: &str) -> BadLine {
 pub(crate) fn start(
     path: &Path,
     done: Ids,
+    estimates: Estimates,
     tally: Arc<Tally>,
     console: Console,
 ) -> Result<mpsc::Receiver<Item>> {
     let lines = Lines::new(open(path)?);
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let estimator = Estimator::new(console.clone());
-    let mut feed = Feed { done, seen: Ids::default(), estimator, tally, console, sender };
+    let mut feed = Feed { done, seen: Ids::default(), estimates, tally, console, sender };
     thread::Builder::new()
         .name("input".to_owned())
         .spawn(move || {
@@ -190,7 +190,7 @@ pub(crate) fn start(
 struct Feed {
     done: Ids,
     seen: Ids,
-    estimator: Estimator,
+    estimates: Estimates,
     tally: Arc<Tally>,
     console: Console,
     sender: mpsc::Sender<Item>,
@@ -231,12 +231,12 @@ impl Feed {
         }
         let body = line.body()?;
         // The tokenizer is other people's code on other people's text: its fall must not be the run's.
-        let counting = AssertUnwindSafe(|| self.estimator.request(&body));
+        let counting = AssertUnwindSafe(|| self.estimates.request(&body));
         let estimated =
             panic::catch_unwind(counting).unwrap_or_else(|_| Err("its tokens cannot be counted".to_owned()));
         let Line { custom_id, url, body } = line;
         Ok(Some(match estimated {
-            Ok((model, cost)) => Item::Request(Request { custom_id, url, body, model, cost }),
+            Ok(estimate) => Item::Request(Request { custom_id, url, body, estimate }),
             Err(why) => {
                 self.console.warn(&format!("{custom_id}: {why}"));
                 Item::Unsendable { custom_id, why }

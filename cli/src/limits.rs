@@ -10,7 +10,7 @@ use tollgate::{Builder, Limiter, Limits, Quota, Unit, UnknownPreset};
 use crate::args;
 
 /// The one scope that every model of the file shares when limits come from flags.
-const EVERY_MODEL: &str = "every model";
+pub(crate) const EVERY_MODEL: &str = "every model";
 
 /// Makes the limiter that the flags or the file describe.
 pub(crate) fn limiter(flags: &args::Limits) -> Result<Limiter> {

@@ -8,6 +8,7 @@ mod engine;
 mod estimate;
 mod feed;
 mod limits;
+mod notes;
 mod plan;
 mod presets;
 mod progress;

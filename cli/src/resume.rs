@@ -9,7 +9,7 @@ use fs4::FileExt;
 
 use crate::batch::{Earlier, ResultLine};
 use crate::feed::Ids;
-use crate::retry::{Meaning, meaning};
+use crate::retry::Meaning;
 use crate::state::beside;
 
 /// The result file, held by this run alone.
@@ -164,7 +164,7 @@ impl Found {
 /// Whether no further try can change it. What was never sent is tried again, too: the limits or the line may
 /// be others by now, and it costs nothing.
 fn is_final(earlier: &Earlier<'_>) -> bool {
-    earlier.status.is_some_and(|status| meaning(status, "") == Meaning::Final)
+    earlier.status.is_some_and(|status| Meaning::of_status(status) == Meaning::Final)
 }
 
 /// Keeps two runs from one output. The system lets go of it when the program ends, however it ends.

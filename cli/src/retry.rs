@@ -1,14 +1,11 @@
-//! When to try again, and when not.
+//! How often to try, and how long to wait where the provider told nothing.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use serde::Deserialize;
+use tollgate::{Retry, Verdict};
 
 /// The longest wait between two tries that nobody asked for.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-/// A provider that asks for more than a day means something else.
-const LONGEST_ASKED: Duration = Duration::from_secs(86_400);
 
 /// How often, and after which waits.
 #[derive(Clone, Copy, Debug)]
@@ -20,140 +17,101 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// How long to wait after try number `tried`; `None` if it was the last. What the provider asks
-    /// for is waited in full, with jitter on top, so that not all come back at the same instant.
-    pub(crate) fn wait_after(&self, tried: u32, asked: Option<Duration>) -> Option<Duration> {
-        if tried >= self.tries {
-            return None;
-        }
+    /// Whether there is another try after number `tried`.
+    pub(crate) fn has_more(&self, tried: u32) -> bool {
+        tried < self.tries
+    }
+
+    /// A wait of one's own choice after try number `tried`.
+    pub(crate) fn back_off(&self, tried: u32) -> Duration {
         let doubled = self.backoff.saturating_mul(1_u32.checked_shl(tried - 1).unwrap_or(u32::MAX));
-        let ceiling = if asked.is_some() { self.backoff } else { doubled.min(LONGEST_BACKOFF) };
-        Some(asked.unwrap_or_default() + ceiling.mul_f64(fastrand::f64()))
+        drawn(doubled.min(LONGEST_BACKOFF))
+    }
+
+    /// What is added to a wait that the provider told many, so that not all come back at the same instant.
+    pub(crate) fn jitter(&self) -> Duration {
+        drawn(self.backoff)
     }
 }
 
-/// What an answer means for the request, and for the others.
-#[derive(Debug, PartialEq, Eq)]
+fn drawn(ceiling: Duration) -> Duration {
+    ceiling.mul_f64(fastrand::f64())
+}
+
+/// What a refusal means for its request, and for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// It is the answer.
+    /// It is what became of the request.
     Final,
-    /// Another try may bring another answer.
-    TryAgain,
-    /// No request can succeed until someone acts: says who.
-    Hopeless(&'static str),
+    /// Another try may bring another answer: after this wait, or after one of one's own choice.
+    TryAgain(Option<Duration>),
+    /// Not within this run: the limit comes back at some later time.
+    Futile,
+    /// No request can succeed until someone acts, or until a date.
+    Hopeless,
 }
 
-/// Reads the status, and of a 429 what it says, since it may mean three different things.
-pub(crate) fn meaning(status: u16, body: &str) -> Meaning {
-    match status {
-        401 => Meaning::Hopeless("the API key is not accepted"),
-        408 | 500..600 => Meaning::TryAgain,
-        429 if out_of_credit(body) => Meaning::Hopeless("the account is out of credit"),
-        429 if too_large(body) => Meaning::Final,
-        429 => Meaning::TryAgain,
-        _ => Meaning::Final,
+impl Meaning {
+    pub(crate) fn of(verdict: &Verdict) -> Meaning {
+        match (verdict, verdict.retry()) {
+            (_, Retry::After(wait)) => Meaning::TryAgain(Some(wait)),
+            (_, Retry::BackOff) => Meaning::TryAgain(None),
+            (Verdict::Account { .. }, _) => Meaning::Hopeless,
+            // It told a wait of a day and more, and the gate is shut for as long.
+            (Verdict::RateLimited { retry_after: Some(_), futile: false, .. }, _)
+            | (Verdict::Overloaded { .. }, _) => Meaning::Hopeless,
+            (Verdict::RateLimited { .. }, _) => Meaning::Futile,
+            _ => Meaning::Final,
+        }
     }
-}
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Refusal {
-    error: RefusalError,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RefusalError {
-    message: Option<String>,
-    r#type: Option<String>,
-    code: Option<serde_json::Value>,
-}
-
-fn refusal(body: &str) -> RefusalError {
-    serde_json::from_str::<Refusal>(body).unwrap_or_default().error
-}
-
-/// OpenAI's 429 for an empty account: waiting does not fill it.
-fn out_of_credit(body: &str) -> bool {
-    let error = refusal(body);
-    error.r#type.as_deref() == Some("insufficient_quota")
-        || error.code.as_ref().and_then(|code| code.as_str()) == Some("insufficient_quota")
-}
-
-/// "Request too large for gpt-4o in organization ... Limit 30000, Requested 31538": same status, type and
-/// code as a limit that passes.
-pub(crate) fn too_large(body: &str) -> bool {
-    refusal(body).message.is_some_and(|message| message.starts_with("Request too large"))
-}
-
-/// How long the provider asks to wait: `retry-after-ms`, else `Retry-After` in seconds or as a date.
-pub(crate) fn asked_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let millis = text("retry-after-ms").and_then(|text| positive(text.parse().ok()?, 1_000.0));
-    let seconds = || positive(text("retry-after")?.parse().ok()?, 1.0);
-    let date = || {
-        let date = httpdate::parse_http_date(text("retry-after")?).ok()?;
-        // A date in the past means now.
-        Some(date.duration_since(now).unwrap_or_default())
-    };
-    millis.or_else(seconds).or_else(date).filter(|wait| *wait <= LONGEST_ASKED)
-}
-
-fn positive(number: f64, per_second: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(number / per_second).ok()
+    /// What the status of an earlier run's answer means now.
+    pub(crate) fn of_status(status: u16) -> Meaning {
+        Verdict::from_status(status).map_or(Meaning::Final, |verdict| Meaning::of(&verdict))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::UNIX_EPOCH;
-
-    fn asked(pairs: &[(&'static str, &str)]) -> Option<Duration> {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        let noon = UNIX_EPOCH + Duration::from_secs(784_111_777);
-        asked_wait(&pairs.collect::<HeaderMap>(), noon)
-    }
 
     #[test]
-    fn the_providers_wait_is_read_in_all_its_forms() {
-        let millis = |wait| Some(Duration::from_millis(wait));
-        assert_eq!(asked(&[]), None);
-        assert_eq!(asked(&[("retry-after", "2")]), millis(2_000));
-        assert_eq!(asked(&[("retry-after", "0.25")]), millis(250));
-        assert_eq!(asked(&[("retry-after", "9"), ("retry-after-ms", "120")]), millis(120));
-        assert_eq!(asked(&[("retry-after", "Sun, 06 Nov 1994 08:49:39 GMT")]), millis(2_000));
-        assert_eq!(asked(&[("retry-after", "Sun, 06 Nov 1994 08:49:30 GMT")]), millis(0));
-    }
-
-    #[test]
-    fn absurd_waits_are_not_waited() {
-        for absurd in ["-3", "NaN", "inf", "1e300", "soon", "", "90000"] {
-            assert_eq!(asked(&[("retry-after", absurd)]), None, "{absurd}");
-        }
-    }
-
-    #[test]
-    fn waits_double_up_to_the_last_try_and_are_never_shorter_than_asked() {
+    fn waits_double_up_to_a_bound() {
         let policy = Policy { tries: 5, backoff: Duration::from_millis(500) };
-        for (tried, ceiling) in [(1, 500), (2, 1_000), (3, 2_000), (4, 4_000)] {
-            assert!(policy.wait_after(tried, None).unwrap() <= Duration::from_millis(ceiling));
-            assert!(policy.wait_after(tried, Some(LONGEST_ASKED)).unwrap() >= LONGEST_ASKED);
+        for (tried, ceiling) in [(1, 500), (2, 1_000), (3, 2_000), (4, 4_000), (99, 30_000)] {
+            assert!(policy.back_off(tried) <= Duration::from_millis(ceiling));
         }
-        assert_eq!(policy.wait_after(5, None), None);
-        let many = Policy { tries: 100, ..policy };
-        assert!(many.wait_after(99, None).unwrap() <= LONGEST_BACKOFF);
+        assert!(policy.has_more(4) && !policy.has_more(5));
+    }
+
+    fn meaning(status: u16, headers: &[(&str, &str)], body: &str) -> Meaning {
+        Meaning::of(&Verdict::of_answer(status, headers, Some(body.as_bytes())).unwrap())
     }
 
     #[test]
-    fn an_empty_account_and_a_request_too_large_are_not_tried_again() {
+    fn the_librarys_verdict_is_read_for_one_request_and_for_all() {
         let broke =
             r#"{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}"#;
-        assert!(matches!(meaning(429, broke), Meaning::Hopeless(_)));
+        assert_eq!(meaning(429, &[("retry-after", "3")], broke), Meaning::Hopeless);
         let large =
             r#"{"error": {"message": "Request too large for gpt-4o", "code": "rate_limit_exceeded"}}"#;
-        assert_eq!(meaning(429, large), Meaning::Final);
-        assert_eq!(meaning(429, "<html>"), Meaning::TryAgain);
-        assert_eq!(meaning(400, ""), Meaning::Final);
-        assert_eq!(meaning(503, ""), Meaning::TryAgain);
+        assert_eq!(meaning(429, &[], large), Meaning::Final);
+        let wait = Duration::from_secs(3);
+        assert_eq!(meaning(429, &[("retry-after", "3")], "<html>"), Meaning::TryAgain(Some(wait)));
+        assert_eq!(meaning(429, &[], "<html>"), Meaning::TryAgain(None));
+        assert_eq!(meaning(429, &[("x-should-retry", "false")], ""), Meaning::Futile);
+        assert_eq!(meaning(429, &[("retry-after", "86400")], ""), Meaning::Hopeless);
+        assert_eq!(meaning(400, &[], ""), Meaning::Final);
+        assert_eq!(meaning(503, &[], ""), Meaning::TryAgain(None));
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_final_unless_time_or_money_mends_it() {
+        for status in [200, 302, 400, 403, 404, 413, 422] {
+            assert_eq!(Meaning::of_status(status), Meaning::Final, "{status}");
+        }
+        for status in [401, 402, 408, 429, 500, 503, 529] {
+            assert_ne!(Meaning::of_status(status), Meaning::Final, "{status}");
+        }
     }
 }

@@ -9,13 +9,16 @@ use anyhow::{Context, Result, bail};
 use indicatif::HumanCount;
 use reqwest::Url;
 use tollgate::Limiter;
+use tollgate::estimate::Estimator;
 
 use crate::batch::ResultLine;
 use crate::engine::{Engine, Finished, Outcome, Sink};
+use crate::estimate::{Estimates, LazyTiktoken};
+use crate::notes::Notes;
 use crate::progress::{Console, Progress};
 use crate::resume::{Found, Output};
 use crate::retry::Policy;
-use crate::send::{self, Endpoint};
+use crate::send::{self, Answer, Endpoint};
 use crate::state::StateFile;
 use crate::stop::{Reason, Stop};
 use crate::tally::Tally;
@@ -40,7 +43,9 @@ pub(crate) async fn run(args: args::Run) -> Result<Exit> {
     let state = StateFile::of(&args.out, console.clone());
     state.restore(&limiter);
     let mut sink = Files { output, state, limiter: limiter.clone() };
-    let items = feed::start(&args.requests, found.done, tally.clone(), console.clone())?;
+    let estimator = Estimator::builder().counter(LazyTiktoken).build();
+    let estimates = Estimates::new(estimator.clone(), console.clone());
+    let items = feed::start(&args.requests, found.done, estimates, tally.clone(), console.clone())?;
     let stop = Stop::new();
     let notice = console.clone();
     let first_signal = move || notice.say("finishing what is in flight; press Ctrl-C again to quit at once");
@@ -49,17 +54,21 @@ pub(crate) async fn run(args: args::Run) -> Result<Exit> {
     let engine = Arc::new(Engine {
         limiter: limiter.clone(),
         endpoint,
+        estimator,
         policy: Policy { tries: args.tries, backoff: args.backoff },
         queue,
         stop: stop.clone(),
         tally: tally.clone(),
         console: console.clone(),
         unanswered: 0.into(),
+        futile: 0.into(),
     });
 
     let started = Instant::now();
+    let notes = Notes::start(&limiter, console.clone());
     let progress = Progress::start(&console, tally.clone(), limiter.clone());
     let ended = engine.run(items, &mut sink).await;
+    notes.finish().await;
     sink.state.save(&limiter);
     drop(progress);
     let tenths = Duration::from_millis((started.elapsed().as_millis() / 100 * 100) as u64);
@@ -133,9 +142,11 @@ struct Files {
 impl Sink for Files {
     fn take(&mut self, finished: &Finished) -> Result<()> {
         let id = &finished.custom_id;
+        let refused;
         self.output.write(&match &finished.outcome {
-            Outcome::Answered(answer) => {
-                ResultLine::answered(id, answer.status, &answer.request_id, &answer.body)
+            Outcome::Answered(Answer { status, request_id, body, verdict, .. }) => {
+                refused = verdict.map(|verdict| verdict.to_string());
+                ResultLine::answered(id, *status, request_id, body).with_error_inside(refused.as_deref())
             }
             Outcome::Failed(code, why) => ResultLine::failed(id, code, why),
         })

@@ -1,15 +1,14 @@
 //! One try of one request: sends it, tells the books, reads the answer.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Url};
 use serde::Deserialize;
 use tollgate::{Permit, Usage, Verdict};
 
 use crate::batch::Request;
-use crate::retry;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,8 +37,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) request_id: String,
     pub(crate) body: String,
-    /// How long the provider asks to wait before the next try.
-    pub(crate) asked_wait: Option<Duration>,
+    /// Why the provider said no, if it did.
+    pub(crate) verdict: Option<Verdict>,
     /// What a successful answer says it used.
     pub(crate) usage: Option<Usage>,
 }
@@ -120,41 +119,23 @@ impl Endpoint {
             Err(error) => return Tried::Broken(cause(&error)),
         };
         let status = response.status();
-        permit.observe(status, response.headers());
-        let asked_wait = retry::asked_wait(response.headers(), SystemTime::now());
-        let request_id = request_id(response.headers());
+        let headers = response.headers().clone();
+        permit.observe(status, &headers);
+        let request_id = request_id(&headers);
         let body = match response.bytes().await {
-            Ok(body) => String::from_utf8_lossy(&body).into_owned(),
+            Ok(body) => body,
             Err(error) => return Tried::Broken(format!("the answer broke off: {}", cause(&error))),
         };
-        let usage = if status.is_success() { usage(&body) } else { None };
-        settle(permit, status, &body, usage, asked_wait).await;
-        Tried::Answered(Answer { status: status.as_u16(), request_id, body, asked_wait, usage })
-    }
-}
-
-/// Ends the permit of a call that was answered in full.
-async fn settle(
-    permit: Permit,
-    status: StatusCode,
-    body: &str,
-    usage: Option<Usage>,
-    asked_wait: Option<Duration>,
-) {
-    match (usage, Verdict::from_status(status.as_u16())) {
-        (Some(usage), _) => permit.release(usage).await,
-        (None, Some(Verdict::RateLimited { .. })) if retry::too_large(body) => {
-            permit.refused(Verdict::too_large()).await;
+        let verdict = Verdict::of_answer(status, &headers, Some(&body));
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let usage = if status.is_success() && verdict.is_none() { usage(&body) } else { None };
+        match (verdict, usage) {
+            (Some(verdict), _) => permit.refused(verdict).await,
+            (None, Some(usage)) => permit.release(usage).await,
+            // A success that does not say what it used: the estimate stays charged.
+            (None, None) => drop(permit),
         }
-        (None, Some(Verdict::RateLimited { .. })) => {
-            permit.refused(Verdict::rate_limited(asked_wait)).await;
-        }
-        (None, Some(Verdict::Overloaded { .. })) => {
-            permit.refused(Verdict::overloaded(asked_wait)).await;
-        }
-        (None, Some(verdict)) => permit.refused(verdict).await,
-        // A success that does not say what it used: the estimate stays charged.
-        (None, None) => drop(permit),
+        Tried::Answered(Answer { status: status.as_u16(), request_id, body, verdict, usage })
     }
 }
 

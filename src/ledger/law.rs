@@ -55,9 +55,13 @@ impl Signs {
             return None;
         }
         let coarse = if reset.is_multiple_of(SECOND) { SECOND } else { 0 };
+        // Of a short period, a reset in seconds or an answer that was long on its way says nothing.
+        if coarse.max(out) > period / 16 {
+            return None;
+        }
         let in_proportion = (u128::from(used) * u128::from(period) / u128::from(limit)) as u64;
         let end = sent.saturating_add(reset);
-        let near = NEAR + coarse + out.min(SECOND);
+        let near = (NEAR + coarse + out.min(SECOND)).min(period / 16);
         let last = self.last.replace((sent, end));
         let exact = in_proportion / 500 + period / limit + 2_000_000 + coarse;
         let law = if reset.abs_diff(in_proportion) <= exact {

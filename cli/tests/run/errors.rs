@@ -140,7 +140,7 @@ fn a_wrong_key_ends_the_run_and_the_right_one_completes_it() {
         Ended::of(program.env("KEY", key).output().unwrap())
     };
     let ended = with("wrong").expect(3);
-    assert!(ended.error().contains("the API key is not accepted"), "{}", ended.stderr);
+    assert!(ended.error().contains("its key is not accepted"), "{}", ended.stderr);
     assert!(stage.results().is_empty());
     with("right").expect(0);
     assert_eq!(stage.results().len(), 100);

@@ -7,6 +7,7 @@ mod estimate;
 mod memory;
 mod plan;
 mod provider;
+mod refusals;
 mod resume;
 mod retries;
 mod signals;
