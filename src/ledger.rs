@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::provider::Verdict;
-use crate::quota::{Amounts, Charge, Cost, Priority, Quota, Usage};
+use crate::quota::{Amounts, Cost, Priority, Quota, Rule, Usage};
 use crate::time::Now;
 
 pub(crate) use answers::Stopped;
@@ -97,7 +97,7 @@ pub(crate) struct Charged {
     pub(crate) book: BookId,
     seq: u64,
     /// The rule by which it was taken: the book's may change while the call is out.
-    rule: Charge,
+    rule: Rule,
     pub(crate) cost: Cost,
     /// The uptime at which it was taken.
     pub(crate) at: u64,
@@ -285,7 +285,7 @@ impl Ledger {
 impl End {
     /// What a call that ended like this has cost, by unit.
     #[inline]
-    fn prices(&self, rule: Charge, cost: &Cost) -> Amounts {
+    fn prices(&self, rule: Rule, cost: &Cost) -> Amounts {
         match self {
             End::Released(usage) => rule.price(cost, usage),
             End::Lost | End::Refused(Verdict::Failed) => rule.reserve(cost),

@@ -21,6 +21,6 @@ pub use promise::{InvalidQuota, Quota, Window};
 pub use unit::Unit;
 pub use waiting::Waiting;
 
-pub(crate) use charge::Amounts;
+pub(crate) use charge::{Amounts, Rule};
 pub(crate) use keyed::{Table, put, unknown};
 pub(crate) use period::{Text, as_text};

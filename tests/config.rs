@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tollgate::{Builder, Charge, Group, Limiter, Limits, Quota, Unit};
+use tollgate::{Builder, Charge, Group, Limiter, Limits, Quota, Unit, Usage};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -38,6 +38,40 @@ fn the_short_forms_mean_what_the_methods_mean() {
     assert_eq!(json(text), Ok(meant));
     assert_eq!(json("{}"), Ok(Limits::new()));
     assert_eq!(toml(""), Ok(Limits::new()));
+}
+
+#[test]
+fn a_file_says_what_output_counts_and_whether_the_cache_is_free() {
+    let text = "tpm = 3\noutput_weight = 5\ncached_input_is_free = true";
+    let limits = toml(text).unwrap();
+    assert_eq!(limits, Limits::new().tpm(3).output_weight(5).cached_input_is_free());
+    assert_eq!((limits.weight_of_output(), limits.is_cached_input_free()), (5, true));
+    let plain = toml("tpm = 3\noutput_weight = 1\ncached_input_is_free = false").unwrap();
+    assert_eq!(plain, Limits::new().tpm(3));
+    assert_eq!((plain.weight_of_output(), plain.is_cached_input_free()), (1, false));
+    let written = serde_json::to_string(&plain).unwrap();
+    assert!(!written.contains("output_weight") && !written.contains("cached"), "{written}");
+    let larger = toml("charge = 'larger_of_input_and_max_output'").unwrap();
+    assert_eq!(larger.charge_rule(), Charge::LargerOfInputAndMaxOutput);
+    for (text, key) in
+        [("output_weight = -1", "output_weight: "), ("cached_input_is_free = 1", "cached_input_is_free: ")]
+    {
+        let error = toml(text).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn usage_is_written_as_before_where_nothing_came_from_a_cache() {
+    let plain = Usage::new(1_200, 212);
+    assert_eq!(serde_json::to_string(&plain).unwrap(), r#"{"input":1200,"output":212}"#);
+    assert_eq!(serde_json::from_str::<Usage>(r#"{"input":1200,"output":212}"#).unwrap(), plain);
+    let cached = plain.cached_input(1_024);
+    let text = serde_json::to_string(&cached).unwrap();
+    assert_eq!(text, r#"{"input":1200,"output":212,"cached_input":1024}"#);
+    assert_eq!(serde_json::from_str::<Usage>(&text).unwrap(), cached);
+    let absurd: Usage = serde_json::from_str(r#"{"input":3,"cached_input":9}"#).unwrap();
+    assert_eq!((absurd.input_tokens(), absurd.cached_input_tokens()), (3, 3));
 }
 
 #[test]
@@ -280,9 +314,20 @@ fn quota() -> impl Strategy<Value = Quota> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    let charge = prop_oneof![Just(Charge::Usage), Just(Charge::InputPlusMaxOutput), Just(Charge::InputOnly)];
-    (proptest::collection::vec(quota(), 0..6), charge)
-        .prop_map(|(quotas, charge)| quotas.into_iter().fold(Limits::new().charge(charge), Limits::with))
+    let charge = prop_oneof![
+        Just(Charge::Usage),
+        Just(Charge::InputPlusMaxOutput),
+        Just(Charge::LargerOfInputAndMaxOutput),
+        Just(Charge::InputOnly),
+    ];
+    let weight = prop_oneof![Just(1_u16), any::<u16>()];
+    (proptest::collection::vec(quota(), 0..6), charge, weight, any::<bool>()).prop_map(
+        |(quotas, charge, weight, free)| {
+            let limits = Limits::new().charge(charge).output_weight(weight);
+            let limits = if free { limits.cached_input_is_free() } else { limits };
+            quotas.into_iter().fold(limits, Limits::with)
+        },
+    )
 }
 
 proptest! {

@@ -155,6 +155,34 @@ fn relays_and_gateways() {
 }
 
 #[test]
+fn an_output_token_of_claude_on_bedrock_counts_as_often_as_amazon_says() {
+    let sonnet = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    assert_eq!(limits("bedrock/default", sonnet).weight_of_output(), 5);
+    let older = "anthropic.claude-3-5-sonnet-20240620-v1:0";
+    assert_eq!(limits("bedrock/default", older).weight_of_output(), 1);
+    // Nobody else was seen to.
+    for preset in presets().filter(|preset| preset.provider() != "bedrock") {
+        let rows = preset.rows().iter().chain(preset.account());
+        assert!(
+            rows.map(|row| row.limits().weight_of_output()).all(|weight| weight == 1),
+            "{}",
+            preset.name()
+        );
+    }
+}
+
+#[test]
+fn input_from_the_cache_is_free_where_the_provider_does_not_count_it() {
+    for preset in presets() {
+        let frees = matches!(preset.provider(), "anthropic" | "bedrock" | "groq" | "mistral");
+        for row in preset.rows().iter().chain(preset.account()) {
+            let free = frees && !row.models().contains("haiku-3-5");
+            assert_eq!(row.limits().is_cached_input_free(), free, "{}: {row}", preset.name());
+        }
+    }
+}
+
+#[test]
 fn chatanywhere_has_requests_per_day_for_each_model_and_for_all() {
     assert_eq!(says("chatanywhere/free", "gpt-4o"), "RPD 5, prompt 4096");
     assert_eq!(says("chatanywhere/free", "deepseek-r1"), "RPD 30, prompt 4096");

@@ -4,11 +4,13 @@
 //! millisecond.
 #![allow(clippy::disallowed_methods, reason = "tests read the paused clock")]
 
+use std::future::Future;
+use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, advance};
 use tollgate::{
-    Charge, Cost, Limiter, Limits, ModelProblem, Permit, Quota, Retries, Settled, Unit, Usage, Verdict,
+    Charge, Cost, Event, Limiter, Limits, ModelProblem, Permit, Quota, Retries, Settled, Unit, Usage, Verdict,
 };
 
 const M: &str = "gpt-4o-mini";
@@ -65,10 +67,14 @@ fn settled(_: Settled) {}
 
 /// What is left of all units after a call that ended by `end`.
 async fn after(charge: Charge, end: impl Fn(Permit)) -> Vec<i64> {
+    after_by(|limits| limits.charge(charge), end).await
+}
+
+async fn after_by(rule: impl Fn(Limits) -> Limits, end: impl Fn(Permit)) -> Vec<i64> {
     let mut seen = Vec::new();
     for limits in all_units_otherwise().into_iter().chain([all_units()]) {
         for observed in [false, true] {
-            let limiter = limiter(limits.clone().charge(charge));
+            let limiter = limiter(rule(limits.clone()));
             let permit = limiter.acquire(M, COST).await.unwrap();
             if observed {
                 permit.observe(200_u16, &NO_HEADERS);
@@ -86,6 +92,7 @@ async fn what_is_reserved_follows_the_charge_rule() {
     let cases = [
         (Charge::Usage, [9, 600, 900, 700, 1]),
         (Charge::InputPlusMaxOutput, [9, 600, 900, 700, 1]),
+        (Charge::LargerOfInputAndMaxOutput, [9, 700, 900, 700, 1]),
         (Charge::InputOnly, [9, 900, 900, 700, 1]),
     ];
     for (charge, left) in cases {
@@ -107,6 +114,8 @@ async fn a_released_call_costs_what_it_used_by_the_charge_rule() {
         (Charge::Usage, Usage::new(900, 1_300), [9, -1_200, 100, -300, 2]),
         (Charge::InputPlusMaxOutput, Usage::new(100, 20), [9, 600, 900, 700, 2]),
         (Charge::InputPlusMaxOutput, Usage::new(150, 20), [9, 550, 850, 700, 2]),
+        (Charge::LargerOfInputAndMaxOutput, Usage::new(100, 20), [9, 700, 900, 700, 2]),
+        (Charge::LargerOfInputAndMaxOutput, Usage::new(350, 900), [9, 650, 650, 700, 2]),
         (Charge::InputOnly, Usage::new(80, 200), [9, 920, 920, 800, 2]),
         (Charge::InputOnly, Usage::new(180, 20), [9, 820, 820, 980, 2]),
     ];
@@ -117,6 +126,124 @@ async fn a_released_call_costs_what_it_used_by_the_charge_rule() {
             "{charge:?} {usage:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_token_that_counts_thrice_does_so_where_it_meets_the_input_and_once_in_its_own_budget() {
+    let used = Usage::new(80, 20);
+    let cases = [
+        (Charge::Usage, [9, 860, 920, 980, 2], [9, 0, 900, 700, 2]),
+        (Charge::InputPlusMaxOutput, [9, 20, 920, 700, 2], [9, 0, 900, 700, 2]),
+        (Charge::LargerOfInputAndMaxOutput, [9, 100, 920, 700, 2], [9, 100, 900, 700, 2]),
+        (Charge::InputOnly, [9, 920, 920, 980, 2], [9, 900, 900, 700, 2]),
+    ];
+    for (charge, released, lost) in cases {
+        let rule = |limits: Limits| limits.charge(charge).output_weight(3);
+        let rule_and_release = after_by(rule, |permit| settled(permit.release(used))).await;
+        assert_eq!(rule_and_release, released, "{charge:?}");
+        assert_eq!(after_by(rule, drop).await, lost, "{charge:?}: what was reserved");
+        let cancelled = after_by(rule, |permit| settled(permit.cancel())).await;
+        assert_eq!(cancelled, [10, 1_000, 1_000, 1_000, 2], "{charge:?}");
+        let rejected = after_by(rule, |permit| settled(permit.refused(Verdict::Rejected))).await;
+        assert_eq!(rejected[2], 900, "{charge:?}: its prompt was read");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn input_from_the_cache_costs_no_tokens_where_the_limits_say_that_it_is_free() {
+    let cases = [
+        (Usage::new(100, 20).cached_input(90), [9, 970, 990, 980, 2]),
+        (Usage::new(100, 20).cached_input(100), [9, 980, 1_000, 980, 2]),
+        (Usage::new(100, 20).cached_input(500), [9, 980, 1_000, 980, 2]),
+        (Usage::new(700, 20).cached_input(650), [9, 930, 950, 980, 2]),
+        (Usage::new(100, 20), [9, 880, 900, 980, 2]),
+    ];
+    for (usage, left) in cases {
+        let free = after_by(Limits::cached_input_is_free, |permit| settled(permit.release(usage))).await;
+        assert_eq!(free, left, "{usage:?}");
+        let counted = after(Charge::Usage, |permit| settled(permit.release(usage))).await;
+        let whole = Usage::new(usage.input_tokens(), 20);
+        let plain = after(Charge::Usage, |permit| settled(permit.release(whole))).await;
+        assert_eq!(counted, plain, "{usage:?}: it counts where nothing is said");
+    }
+    let larger = |limits: Limits| limits.charge(Charge::LargerOfInputAndMaxOutput).cached_input_is_free();
+    let usage = Usage::new(900, 20).cached_input(400);
+    assert_eq!(
+        after_by(larger, |permit| settled(permit.release(usage))).await,
+        [9, 500, 500, 700, 2],
+        "what is left of the input is the larger"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_says_of_its_cache_is_given_back_to_an_anthropic_account() {
+    let left = |limiter: &Limiter| {
+        let account = limiter.snapshot().scopes()[0].clone();
+        account.budgets.iter().find(|budget| budget.quota.unit() == Unit::InputTokens).unwrap().remaining
+    };
+    let answer = serde_json::json!({"type": "message", "usage": {
+        "input_tokens": 50, "cache_creation_input_tokens": 250, "cache_read_input_tokens": 9_700,
+        "output_tokens": 12,
+    }});
+    for (model, charged) in [("claude-haiku-4-5", 300), ("claude-3-5-haiku-20241022", 10_000)] {
+        let limits = Limits::preset("anthropic/start", model).unwrap();
+        let limiter = Limiter::builder().model(model, limits).build().unwrap();
+        let full = left(&limiter);
+        let request = (model, Cost::input(10_000).max_output(1_000));
+        let send = |_| async { Ok::<_, std::io::Error>(answer.clone()) };
+        limiter.call(&request, send).await.unwrap();
+        assert_eq!(full - left(&limiter), charged, "{model}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_not_told_to_start_late_because_of_prompts_ahead_that_may_be_cached() {
+    for (free, earliest) in [(true, secs(0)), (false, secs(30))] {
+        let limits = Limits::new().with(Quota::refill(Unit::Tokens, 1_000, MINUTE).guard(Duration::ZERO));
+        let limiter = limiter(if free { limits.cached_input_is_free() } else { limits });
+        let out = limiter.try_acquire(M, Cost::input(1_000)).unwrap();
+        let mut ahead = Box::pin(limiter.acquire(M, Cost::input(500)));
+        assert!(ahead.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let eta = limiter.eta(M, Cost::input(1_000)).unwrap();
+        assert_eq!(eta.earliest, earliest, "free: {free}");
+        drop((out, ahead));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_weight_of_output_and_the_free_cache_change_for_calls_that_are_admitted_later() {
+    let limiter = limiter(all_units());
+    let before = limiter.try_acquire(M, COST).unwrap();
+    limiter.set_limits(M, &all_units().output_weight(2).cached_input_is_free()).unwrap();
+    before.release(Usage::new(100, 100).cached_input(100)).await;
+    assert_eq!(remaining(&limiter)[1], 800, "by the rule that it was admitted by");
+    let later = limiter.try_acquire(M, COST).unwrap();
+    assert_eq!(remaining(&limiter)[1], 100);
+    later.release(Usage::new(100, 100).cached_input(100)).await;
+    assert_eq!(remaining(&limiter)[1], 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_a_refusal_corrects_keeps_the_weight_of_output_and_the_free_cache() {
+    let limits = Limits::new().tpm(100_000).charge(Charge::InputOnly).output_weight(5).cached_input_is_free();
+    let limiter = limiter(limits);
+    let mut events = limiter.events();
+    let permit = limiter.try_acquire(M, COST).unwrap();
+    // 100, and five times 300.
+    let body = br#"{"error": {"code": "rate_limit_exceeded", "type": "tokens", "message": "Rate limit reached for gpt-4o-mini on tokens per min (TPM): Limit 100000, Used 60000, Requested 1600. Please try again in 1s."}}"#;
+    permit.refused(Verdict::of_answer(429_u16, &NO_HEADERS, Some(body)).unwrap()).await;
+    let learned = std::iter::from_fn(|| events.try_next()).find_map(|event| match event {
+        Event::ChargeChanged { from, to, .. } => Some((from, to)),
+        _ => None,
+    });
+    assert_eq!(learned, Some((Charge::InputOnly, Charge::InputPlusMaxOutput)));
+
+    advance(secs(5)).await;
+    let before = remaining(&limiter)[0];
+    let permit = limiter.try_acquire(M, COST).unwrap();
+    assert_eq!(before - remaining(&limiter)[0], 1_600);
+    permit.release(Usage::new(100, 20).cached_input(100)).await;
+    assert_eq!(before - remaining(&limiter)[0], 1_500);
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,10 +270,16 @@ async fn a_refused_call_costs_what_its_verdict_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_costs_nothing_and_a_dropped_one_its_estimate() {
-    for charge in [Charge::Usage, Charge::InputPlusMaxOutput, Charge::InputOnly] {
+    for charge in
+        [Charge::Usage, Charge::InputPlusMaxOutput, Charge::LargerOfInputAndMaxOutput, Charge::InputOnly]
+    {
         let cancelled = after(charge, |permit| settled(permit.cancel())).await;
         assert_eq!(cancelled, [10, 1_000, 1_000, 1_000, 2], "{charge:?}");
-        let tokens = if charge == Charge::InputOnly { 900 } else { 600 };
+        let tokens = match charge {
+            Charge::InputOnly => 900,
+            Charge::LargerOfInputAndMaxOutput => 700,
+            _ => 600,
+        };
         assert_eq!(after(charge, drop).await, [9, tokens, 900, 700, 2], "{charge:?}");
     }
 }

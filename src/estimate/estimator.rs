@@ -153,7 +153,7 @@ impl Estimator {
         }
     }
 
-    /// Tells what a call that was estimated has really used.
+    /// Tells what a call that was estimated has really used: the whole prompt, cached or not.
     pub fn learn(&self, estimate: &Estimate, usage: &Usage) {
         let mut learned = self.inner.learned.lock();
         if !estimate.is_certain() {

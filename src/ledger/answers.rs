@@ -9,7 +9,7 @@ use super::truth::{Told, Truth};
 use super::{BookId, Charged, End, Ledger, Refused};
 use crate::event::Event;
 use crate::provider::{AccountProblem, Hit, Observation, Verdict};
-use crate::quota::{Amounts, Charge, Unit};
+use crate::quota::{Amounts, Charge, Rule, Unit};
 use crate::time::{Now, nanos};
 
 /// An account that takes no calls.
@@ -254,21 +254,23 @@ impl Ledger {
     /// Whether what a refused call wanted shows another rule than the one it was charged by.
     fn learn_charge(&mut self, charged: &Charged, hit: &Hit) {
         let (Some(Unit::Tokens), Some(wanted)) = (hit.unit, hit.requested) else { return };
-        let of = |rule: Charge| rule.reserve(&charged.cost)[Unit::Tokens];
+        let of = |rule: Rule| rule.reserve(&charged.cost)[Unit::Tokens];
         let near = |amount: u64| wanted.abs_diff(amount) <= 8 + wanted / 50;
-        let (most, input) = (charged.cost.tokens(), charged.cost.input_tokens());
+        let by = charged.rule.charge;
+        let most = of(charged.rule.with(Charge::InputPlusMaxOutput));
+        let input = charged.cost.input_tokens();
         // What usage is reserved at may be a forecast; what the provider wants at admission is the input.
-        if near(most) == near(input) || (charged.rule == Charge::Usage && near(input)) {
+        if near(most) == near(input) || (by == Charge::Usage && near(input)) {
             return;
         }
-        let rule = if near(most) { Charge::InputPlusMaxOutput } else { Charge::Usage };
+        let charge = if near(most) { Charge::InputPlusMaxOutput } else { Charge::Usage };
         let book = &mut self.books[charged.book.index()];
-        if near(of(charged.rule)) && charged.rule != Charge::Usage || book.rule == rule {
+        if near(of(charged.rule)) && by != Charge::Usage || book.rule.charge == charge {
             return;
         }
-        let from = std::mem::replace(&mut book.rule, rule);
+        let from = std::mem::replace(&mut book.rule.charge, charge);
         let model = book.model.clone();
-        self.events.push(Event::ChargeChanged { model, from, to: rule });
+        self.events.push(Event::ChargeChanged { model, from, to: charge });
     }
 
     /// The budget that a call was charged to, not its tenant's own, that fits best.

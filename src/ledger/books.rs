@@ -6,7 +6,7 @@ use super::Ledger;
 use super::learn::Learning;
 use super::truth::Truth;
 use crate::bucket::Bucket;
-use crate::quota::{Charge, Limits, Oversize, Quota, Unit, Waiting};
+use crate::quota::{Limits, Oversize, Quota, Rule, Unit, Waiting};
 use crate::time::Now;
 
 /// Names a book of one ledger.
@@ -42,7 +42,7 @@ pub(super) struct Budget {
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     pub(super) model: String,
-    pub(super) rule: Charge,
+    pub(super) rule: Rule,
     pub(super) oversize: Oversize,
     /// The least of what its scopes allow: kept here because every admission looks at it.
     pub(super) longest_prompt: Option<u64>,
@@ -154,8 +154,8 @@ pub(super) fn continued<B>(old: &[B], quota_of: impl Fn(&B) -> &Quota, quota: &Q
 
 impl Ledger {
     pub(crate) fn new(layout: Layout, now: Now) -> Self {
-        let rule_of = |(_, limits): &(String, Limits)| (limits.charge_rule(), limits.oversize_rule());
-        let rules: Vec<(Charge, Oversize)> = layout.scopes.iter().map(rule_of).collect();
+        let rule_of = |(_, limits): &(String, Limits)| (limits.rule(), limits.oversize_rule());
+        let rules: Vec<(Rule, Oversize)> = layout.scopes.iter().map(rule_of).collect();
         let open = |(name, limits): (String, Limits)| {
             let budgets = limits.quotas().iter().map(|quota| Budget::new(quota, 0, now)).collect();
             let mut scope = Scope { name, budgets, longest_prompt: limits.prompt_bound(), learning: None };
@@ -218,7 +218,7 @@ impl Ledger {
             book.calm_until = 0;
         }
         for book in self.books.iter_mut().filter(|book| book.scopes.first() == Some(&scope)) {
-            (book.rule, book.oversize) = (limits.charge_rule(), limits.oversize_rule());
+            (book.rule, book.oversize) = (limits.rule(), limits.oversize_rule());
         }
     }
 

@@ -220,7 +220,12 @@ fn laws() -> impl Strategy<Value = Law> {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    let charge = prop_oneof![Just(Charge::Usage), Just(Charge::InputPlusMaxOutput), Just(Charge::InputOnly)];
+    let charge = prop_oneof![
+        Just(Charge::Usage),
+        Just(Charge::InputPlusMaxOutput),
+        Just(Charge::LargerOfInputAndMaxOutput),
+        Just(Charge::InputOnly),
+    ];
     let slack = prop_oneof![Just(Duration::ZERO), Just(SLACK)];
     (laws(), laws(), prop::option::of(1_u64..4), charge, slack).prop_map(
         |(group, of_model, concurrency, charge, slack)| Plan { group, of_model, concurrency, charge, slack },

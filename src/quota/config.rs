@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::keyed::{put, unknown, value};
 use super::promise::{DAY, MINUTE};
-use super::{Charge, Limits, Oversize, Quota, Text, Unit, Window};
+use super::{Charge, Limits, Oversize, Quota, Rule, Text, Unit, Window};
 
 /// A quota as far as it was written down: the key may imply the unit and the period.
 #[derive(Default)]
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Limits {
             type Value = Limits;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge, oversize, longest_prompt, learned")
+                f.write_str("a table of limits: rpm, rpd, tpm, tpd, itpm, otpm, concurrency, quotas, charge, output_weight, cached_input_is_free, oversize, longest_prompt, learned")
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Limits, M::Error> {
@@ -170,7 +170,9 @@ impl<'de> Deserialize<'de> for Limits {
                         return Err(M::Error::custom(format_args!("{key}: given twice")));
                     }
                     match key.as_str() {
-                        "charge" => limits.charge = value::<Charge, _>(&mut map, &key)?,
+                        "charge" => limits.rule.charge = value::<Charge, _>(&mut map, &key)?,
+                        "output_weight" => limits.rule.output_weight = value(&mut map, &key)?,
+                        "cached_input_is_free" => limits.rule.cached_is_free = value(&mut map, &key)?,
                         "oversize" => limits.oversize = value::<Oversize, _>(&mut map, &key)?,
                         "longest_prompt" => limits.longest_prompt = Some(value::<u64, _>(&mut map, &key)?),
                         "learned" => limits.learned = value(&mut map, &key)?,
@@ -197,6 +199,8 @@ const LIMITS_KEYS: &[&str] = &[
     "concurrency",
     "quotas",
     "charge",
+    "output_weight",
+    "cached_input_is_free",
     "oversize",
     "longest_prompt",
     "learned",
@@ -225,11 +229,22 @@ fn short_form<'de, M: MapAccess<'de>>(map: &mut M, key: &str) -> Result<Quota, M
 
 impl Serialize for Limits {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct(
-            "Limits",
-            3 + usize::from(self.longest_prompt.is_some()) + usize::from(self.learned),
-        )?;
-        fields.serialize_field("charge", &self.charge)?;
+        let Rule { charge, output_weight, cached_is_free } = self.rule;
+        let weighs = output_weight != Rule::default().output_weight;
+        let optional = [weighs, cached_is_free, self.longest_prompt.is_some(), self.learned];
+        let len = 3 + optional.into_iter().filter(|is_there| *is_there).count();
+        let mut fields = serializer.serialize_struct("Limits", len)?;
+        fields.serialize_field("charge", &charge)?;
+        if weighs {
+            fields.serialize_field("output_weight", &output_weight)?;
+        } else {
+            fields.skip_field("output_weight")?;
+        }
+        if cached_is_free {
+            fields.serialize_field("cached_input_is_free", &cached_is_free)?;
+        } else {
+            fields.skip_field("cached_input_is_free")?;
+        }
         fields.serialize_field("oversize", &self.oversize)?;
         match self.longest_prompt {
             Some(tokens) => fields.serialize_field("longest_prompt", &tokens)?,

@@ -73,6 +73,15 @@ impl Cost {
 }
 
 /// What one call really used, told when its answer is complete (the answer's `usage`).
+///
+/// # Example: a prompt of 1,200 tokens, of which 1,024 came from the provider's cache
+///
+/// ```
+/// use tollgate::Usage;
+///
+/// let usage = Usage::new(1_200, 212).cached_input(1_024);
+/// assert_eq!((usage.input_tokens(), usage.tokens()), (1_200, 1_412));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
@@ -80,15 +89,37 @@ pub struct Usage {
     input_tokens: u64,
     #[serde(rename = "output", default)]
     output_tokens: u64,
+    #[serde(rename = "cached_input", default, skip_serializing_if = "is_zero")]
+    cached_input_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(tokens: &u64) -> bool {
+    *tokens == 0
 }
 
 impl Usage {
-    /// `input` tokens of the prompt and `output` tokens of the answer, as the provider counted them.
+    /// `input` tokens of the whole prompt and `output` tokens of the answer, as the provider counted them.
     pub const fn new(input: u64, output: u64) -> Self {
-        Usage { input_tokens: input, output_tokens: output }
+        Usage { input_tokens: input, output_tokens: output, cached_input_tokens: 0 }
     }
 
-    /// Tokens of the prompt.
+    /// Of the input, so many tokens were read from the provider's cache. They cost nothing where the
+    /// limits say [so](super::Limits::cached_input_is_free). More than the input counts as the input.
+    pub const fn cached_input(self, tokens: u64) -> Self {
+        Usage { cached_input_tokens: tokens, ..self }
+    }
+
+    /// Tokens of the prompt that were read from the provider's cache.
+    pub const fn cached_input_tokens(&self) -> u64 {
+        if self.cached_input_tokens < self.input_tokens {
+            self.cached_input_tokens
+        } else {
+            self.input_tokens
+        }
+    }
+
+    /// Tokens of the whole prompt, cached or not.
     pub const fn input_tokens(&self) -> u64 {
         self.input_tokens
     }

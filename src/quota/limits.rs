@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::promise::{DAY, MINUTE};
-use super::{Charge, InvalidQuota, Quota, Unit};
+use super::{Charge, InvalidQuota, Quota, Rule, Unit};
 
 /// All quotas of one model, of a group of models, or of a tenant.
 ///
@@ -36,7 +36,7 @@ use super::{Charge, InvalidQuota, Quota, Unit};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     pub(super) quotas: Vec<Quota>,
-    pub(super) charge: Charge,
+    pub(super) rule: Rule,
     pub(super) oversize: Oversize,
     pub(super) longest_prompt: Option<u64>,
     pub(super) learned: bool,
@@ -103,7 +103,35 @@ impl Limits {
 
     /// What the provider charges for a call. The default is what the call really used.
     pub fn charge(mut self, charge: Charge) -> Self {
-        self.charge = charge;
+        self.rule.charge = charge;
+        self
+    }
+
+    /// Each token of an answer counts so many times where it meets the prompt's in one budget, as `tpm` and
+    /// `tpd` are; 1 unless told. Budgets of output tokens alone count it once. The reservation counts it as often
+    /// as the price does, so that the answer brings no debt.
+    ///
+    /// # Example: Claude Sonnet 4.5 on Amazon Bedrock, whose output counts five times
+    ///
+    /// ```
+    /// use tollgate::{Cost, Limiter, Limits};
+    ///
+    /// let limits = Limits::new().tpm(10_000).output_weight(5);
+    /// let limiter = Limiter::builder().model("claude", limits).build()?;
+    ///
+    /// let error = limiter.try_acquire("claude", Cost::input(6_000).max_output(1_000)).unwrap_err();
+    /// assert!(error.to_string().contains("11000"), "{error}");
+    /// # Ok::<(), tollgate::BuildError>(())
+    /// ```
+    pub fn output_weight(mut self, times: u16) -> Self {
+        self.rule.output_weight = times;
+        self
+    }
+
+    /// Input that the provider read from its cache costs no tokens. The whole input is reserved, for nobody
+    /// knows before; what [`Usage::cached_input`](super::Usage::cached_input) says comes back when the call is released.
+    pub fn cached_input_is_free(mut self) -> Self {
+        self.rule.cached_is_free = true;
         self
     }
 
@@ -164,7 +192,21 @@ impl Limits {
 
     /// What the provider charges for a call.
     pub fn charge_rule(&self) -> Charge {
-        self.charge
+        self.rule.charge
+    }
+
+    /// How often a token of the answer counts where it meets the prompt's in one budget.
+    pub fn weight_of_output(&self) -> u16 {
+        self.rule.output_weight
+    }
+
+    /// Whether input that the provider read from its cache costs nothing.
+    pub fn is_cached_input_free(&self) -> bool {
+        self.rule.cached_is_free
+    }
+
+    pub(crate) fn rule(&self) -> Rule {
+        self.rule
     }
 
     /// What becomes of a call that is larger than a quota.

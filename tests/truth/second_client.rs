@@ -41,7 +41,9 @@ async fn heads_that_come_seconds_after_the_charge_do_not_mislead() {
         let late = scenario("late heads, second client", law).head(Head::WithTheAnswer).second_client(SHARE);
         let run = late.run().await;
         println!("    the other's calls let in: {:.4}", run.second_client_let_in());
-        missed.extend(run.missed((3..=10, 0.9), (0..=10, 0.02)));
+        // In a sliding window, what the other took two seconds ago is learned after it was counted on.
+        let refused = if law == LawKind::Sliding { 0.05 } else { 0.02 };
+        missed.extend(run.missed((3..=10, 0.9), (0..=10, refused)));
     }
     crate::all_met(&missed);
 }

@@ -6,14 +6,14 @@ use super::super::End;
 use super::ops::{How, Op, Plan, Size, Wait};
 use super::world::World;
 use super::{BEGIN, compare};
-use crate::quota::{Charge, Cost, Quota, Unit, Usage};
+use crate::quota::{Cost, Quota, Rule, Unit, Usage};
 use crate::time::Now;
 
 const SECOND: u64 = 1_000_000_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn one(quota: Quota) -> Plan {
-    Plan { scopes: vec![(vec![quota], Charge::Usage)], books: vec![vec![0]] }
+    Plan { scopes: vec![(vec![quota], Rule::default())], books: vec![vec![0]] }
 }
 
 fn admit(input: u64) -> Op {
@@ -21,7 +21,7 @@ fn admit(input: u64) -> Op {
 }
 
 fn settle(call: u8, used: u64) -> Op {
-    Op::Settle { call, how: How::Used(used, 0) }
+    Op::Settle { call, how: How::Used(used, 0, 0) }
 }
 
 /// Waits in steps that an operation can hold.
@@ -66,7 +66,7 @@ fn a_restart_just_before_midnight_does_not_cost_the_next_day() {
     for _ in 0..1_000 {
         world.run(admit(0));
         world.run(Op::Place { call: 0, latest: 255 });
-        world.run(Op::Settle { call: 0, how: How::Released(100, 100) });
+        world.run(Op::Settle { call: 0, how: How::Released(100, 100, 0) });
     }
     let late = noon.at_uptime(noon.uptime + 43_200 * SECOND - 10_000_000);
     let past = world.ledger.snapshot(late);

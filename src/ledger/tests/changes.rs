@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::draw::{self, Range};
 use super::model::{Budget, ns};
-use super::ops::Op;
+use super::ops::{Op, limits_by};
 use super::world::World;
 use super::{BEGIN, config};
 use crate::ledger::{End, Ledger};
@@ -65,7 +65,7 @@ proptest! {
                 more(quota).guard(quota.jitter_guard())
             };
             let quotas: Vec<Quota> = quotas.iter().map(more).collect();
-            world.ledger.set_limits(scope, &limits(&quotas).charge(*rule), now);
+            world.ledger.set_limits(scope, &quotas.iter().fold(limits_by(*rule), |limits, quota| limits.with(*quota)), now);
         }
         let is = world.ledger.snapshot(now);
         for (was, is) in was.iter().zip(&is) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::ops::{How, Op, Plan, Size, Wait};
-use crate::quota::{Charge, Quota, Unit};
+use crate::quota::{Charge, Quota, Rule, Unit};
 
 /// Which numbers a quota may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,14 +69,25 @@ pub(super) fn quota(range: Range) -> impl Strategy<Value = Quota> {
     )
 }
 
-pub(super) fn rule() -> impl Strategy<Value = Charge> {
-    prop_oneof![
-        3 => Just(Charge::Usage), 1 => Just(Charge::InputPlusMaxOutput), 1 => Just(Charge::InputOnly),
-    ]
+pub(super) fn rule(range: Range) -> impl Strategy<Value = Rule> {
+    let charge = prop_oneof![
+        3 => Just(Charge::Usage), 1 => Just(Charge::InputPlusMaxOutput),
+        1 => Just(Charge::LargerOfInputAndMaxOutput), 1 => Just(Charge::InputOnly),
+    ];
+    let output_weight = match range {
+        Range::Usual => prop_oneof![6 => Just(1_u16), 3 => Just(5), 1 => 0_u16..16].boxed(),
+        // Weights make calls so large that several together owe more than 64 bits of parts hold.
+        Range::Extreme => Just(1_u16).boxed(),
+    };
+    (charge, output_weight, any::<bool>()).prop_map(|(charge, output_weight, cached_is_free)| Rule {
+        charge,
+        output_weight,
+        cached_is_free,
+    })
 }
 
 pub(super) fn plan(range: Range) -> impl Strategy<Value = Plan> {
-    let scope = (prop::collection::vec(quota(range), 1..4), rule());
+    let scope = (prop::collection::vec(quota(range), 1..4), rule(range));
     prop::collection::vec(scope, 1..=3).prop_flat_map(|scopes| {
         let book = prop::sample::subsequence((0..scopes.len()).collect::<Vec<_>>(), 1..=scopes.len());
         (Just(scopes), prop::collection::vec(book.prop_shuffle(), 1..=3))
@@ -103,9 +114,11 @@ fn size(range: Range) -> BoxedStrategy<Size> {
 }
 
 fn how(range: Range) -> BoxedStrategy<How> {
+    let cached = || prop_oneof![2 => Just(0_u8), 1 => 0_u8..=110];
+    let released = |(input, output, cached)| How::Released(input, output, cached);
     let usual = prop_oneof![
-        8 => (0_u8..=100, 0_u8..=100).prop_map(|(input, output)| How::Released(input, output)),
-        2 => (90_u8..=250, 0_u8..=250).prop_map(|(input, output)| How::Released(input, output)),
+        8 => (0_u8..=100, 0_u8..=100, cached()).prop_map(released),
+        2 => (90_u8..=250, 0_u8..=250, cached()).prop_map(released),
         1 => Just(How::Limited), 1 => Just(How::TooLarge), 1 => Just(How::Rejected),
         1 => Just(How::Failed), 2 => Just(How::Cancelled), 1 => Just(How::Lost),
     ];
@@ -114,7 +127,8 @@ fn how(range: Range) -> BoxedStrategy<How> {
         Range::Usual => usual.boxed(),
         Range::Extreme => prop_oneof![
             8 => usual,
-            1 => (any_number(), any_number()).prop_map(|(input, output)| How::Used(input, output)),
+            1 => (any_number(), any_number(), any_number())
+                .prop_map(|(input, output, cached)| How::Used(input, output, cached)),
         ]
         .boxed(),
     }

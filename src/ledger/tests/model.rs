@@ -149,6 +149,13 @@ impl Budget {
             || price > 1 << 44
     }
 
+    /// Whether 64 bits may not hold what is owed: several calls can run it up, each less than absurd.
+    pub(super) fn owes_too_much(&self, now: Now) -> bool {
+        let limit = self.quota.limit().max(self.quota.capacity());
+        let most = if self.rounds() { i128::from(limit) } else { (1 << 61) / self.parts() };
+        self.remaining(now).0 < -most
+    }
+
     /// How far from the exact level a bucket that rounds may be, in units.
     pub(super) fn rounding(&self) -> i128 {
         let most = self.quota.limit().max(self.quota.capacity());

@@ -6,7 +6,7 @@
 use super::super::{End, Layout};
 use crate::ledger::BookId;
 use crate::provider::Verdict;
-use crate::quota::{Charge, Cost, Limits, Quota, Usage};
+use crate::quota::{Cost, Limits, Quota, Rule, Usage};
 
 /// One thing that happens to the books.
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +75,10 @@ pub(super) enum Size {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum How {
-    /// 100ths of what was reserved, of input and output.
-    Released(u8, u8),
-    Used(u64, u64),
+    /// 100ths of what was reserved, of input and output, and 100ths of that input from the cache.
+    Released(u8, u8, u8),
+    /// Input, output, and what of the input came from the cache.
+    Used(u64, u64, u64),
     Limited,
     TooLarge,
     Rejected,
@@ -89,7 +90,7 @@ pub(super) enum How {
 /// Scopes with their quotas and rule, and which of them each book is charged to.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
-    pub(super) scopes: Vec<(Vec<Quota>, Charge)>,
+    pub(super) scopes: Vec<(Vec<Quota>, Rule)>,
     pub(super) books: Vec<Vec<usize>>,
 }
 
@@ -98,11 +99,12 @@ impl How {
     pub(super) fn end(self, cost: &Cost) -> End {
         let share = |amount: u64, of: u8| (u128::from(amount) * u128::from(of) / 100) as u64;
         match self {
-            How::Released(input, output) => End::Released(Usage::new(
-                share(cost.input_tokens(), input),
-                share(cost.max_output_tokens(), output),
-            )),
-            How::Used(input, output) => End::Released(Usage::new(input, output)),
+            How::Released(input, output, cached) => {
+                let input = share(cost.input_tokens(), input);
+                let output = share(cost.max_output_tokens(), output);
+                End::Released(Usage::new(input, output).cached_input(share(input, cached)))
+            }
+            How::Used(input, output, cached) => End::Released(Usage::new(input, output).cached_input(cached)),
             How::Limited => End::Refused(Verdict::rate_limited(None)),
             How::TooLarge => End::Refused(Verdict::too_large()),
             How::Rejected => End::Refused(Verdict::Rejected),
@@ -113,11 +115,17 @@ impl How {
     }
 }
 
+/// No quota, and a rule.
+pub(super) fn limits_by(rule: Rule) -> Limits {
+    let limits = Limits::new().charge(rule.charge).output_weight(rule.output_weight);
+    if rule.cached_is_free { limits.cached_input_is_free() } else { limits }
+}
+
 impl Plan {
     pub(super) fn layout(&self) -> (Layout, Vec<BookId>) {
         let mut layout = Layout::default();
         for (i, (quotas, rule)) in self.scopes.iter().enumerate() {
-            let limits = quotas.iter().fold(Limits::new().charge(*rule), |limits, quota| limits.with(*quota));
+            let limits = quotas.iter().fold(limits_by(*rule), |limits, quota| limits.with(*quota));
             limits.validate().unwrap();
             layout.scope(format!("scope {i}"), limits);
         }
@@ -126,7 +134,7 @@ impl Plan {
     }
 
     /// The first scope of a book says what is charged.
-    pub(super) fn rule(&self, book: usize) -> Charge {
-        self.books[book].first().map_or(Charge::Usage, |&scope| self.scopes[scope].1)
+    pub(super) fn rule(&self, book: usize) -> Rule {
+        self.books[book].first().map_or(Rule::default(), |&scope| self.scopes[scope].1)
     }
 }

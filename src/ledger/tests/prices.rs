@@ -3,36 +3,53 @@
 
 use super::super::End;
 use crate::provider::Verdict;
-use crate::quota::{Charge, Cost, Unit};
+use crate::quota::{Charge, Cost, Rule, Unit, Usage};
+
+/// What a call counts where input and output meet in one budget.
+fn together(rule: Rule, input: u64, output: u64) -> u64 {
+    let weighed = (u128::from(output) * u128::from(rule.output_weight)).min(u128::from(u64::MAX)) as u64;
+    match rule.charge {
+        Charge::Usage | Charge::InputPlusMaxOutput => input.saturating_add(weighed),
+        Charge::LargerOfInputAndMaxOutput if input >= weighed => input,
+        Charge::LargerOfInputAndMaxOutput => weighed,
+        Charge::InputOnly => input,
+    }
+}
+
+fn takes_the_cap(rule: Rule) -> bool {
+    rule.charge == Charge::InputPlusMaxOutput || rule.charge == Charge::LargerOfInputAndMaxOutput
+}
+
+/// What the provider counts of the prompt.
+fn counted(rule: Rule, usage: &Usage) -> u64 {
+    let fresh = usage.input_tokens().saturating_sub(usage.cached_input_tokens());
+    if rule.cached_is_free { fresh } else { usage.input_tokens() }
+}
 
 /// What a call takes of a unit when it is admitted.
-pub(super) fn reserve(rule: Charge, unit: Unit, cost: &Cost) -> u64 {
+pub(super) fn reserve(rule: Rule, unit: Unit, cost: &Cost) -> u64 {
     match unit {
         Unit::Requests | Unit::InFlight => 1,
-        Unit::Tokens if rule == Charge::InputOnly => cost.input_tokens(),
-        Unit::Tokens => cost.input_tokens().saturating_add(cost.max_output_tokens()),
+        Unit::Tokens => together(rule, cost.input_tokens(), cost.max_output_tokens()),
         Unit::InputTokens => cost.input_tokens(),
         Unit::OutputTokens => cost.max_output_tokens(),
     }
 }
 
 /// What a call has cost of a unit in the end.
-pub(super) fn price(rule: Charge, unit: Unit, cost: &Cost, end: &End) -> u64 {
+pub(super) fn price(rule: Rule, unit: Unit, cost: &Cost, end: &End) -> u64 {
     if unit == Unit::InFlight {
         return 0;
     }
     let used = |input: u64, output: u64| match unit {
         Unit::Requests | Unit::InFlight => 1,
-        Unit::Tokens if rule == Charge::InputOnly => input,
-        Unit::Tokens => input.saturating_add(output),
+        Unit::Tokens => together(rule, input, output),
         Unit::InputTokens => input,
         Unit::OutputTokens => output,
     };
     match end {
-        End::Released(usage) if rule == Charge::InputPlusMaxOutput => {
-            used(usage.input_tokens(), cost.max_output_tokens())
-        }
-        End::Released(usage) => used(usage.input_tokens(), usage.output_tokens()),
+        End::Released(usage) if takes_the_cap(rule) => used(counted(rule, usage), cost.max_output_tokens()),
+        End::Released(usage) => used(counted(rule, usage), usage.output_tokens()),
         End::Lost | End::Refused(Verdict::Failed) => reserve(rule, unit, cost),
         End::Refused(Verdict::Rejected) => used(cost.input_tokens(), 0),
         End::Refused(_) => used(0, 0),
@@ -41,10 +58,10 @@ pub(super) fn price(rule: Charge, unit: Unit, cost: &Cost, end: &End) -> u64 {
 }
 
 /// Whether the provider may charge a unit as late as at the end of the answer.
-pub(super) fn late(rule: Charge, unit: Unit) -> bool {
+pub(super) fn late(rule: Rule, unit: Unit) -> bool {
     match unit {
-        Unit::Tokens => rule == Charge::Usage,
-        Unit::OutputTokens => rule != Charge::InputPlusMaxOutput,
+        Unit::Tokens => rule.charge == Charge::Usage,
+        Unit::OutputTokens => !takes_the_cap(rule),
         _ => false,
     }
 }

@@ -246,6 +246,7 @@ impl World {
                 let taken = prices::reserve(rule, budget.quota.unit(), &call.cost);
                 self.absurd |= budget.is_absurd(taken, price);
                 budget.end(call.number, price, when);
+                self.absurd |= budget.owes_too_much(when.to);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Anthropic: per organisation and class of models; workspaces may have less.
 //!
-//! Minutes are buckets that refill evenly. Input tokens that are read from the cache are free but for Haiku 3.5: tell
-//! the input without them. Output is counted as it is produced; until mid 2025 `max_tokens` was taken at the start.
+//! Minutes are buckets that refill evenly. Input tokens that are read from the cache are free but for Haiku 3.5
+//! (the page of the first row; 2,055 of them left the remaining tokens as they were in a recorded answer of July 2025,
+//! test cassettes of DataDog/dd-trace-py; read November 2026). Output is counted as it is produced; until mid 2025 `max_tokens` was taken at the start.
 //! The models of one line of versions share one pool: all Opus 4.x, all Sonnet 4.x.
 
 use super::row::Certainty::{Documented, Reported};
@@ -10,10 +11,13 @@ use super::{Dialect, PLAIN, Preset, Row};
 
 const PAGE: Row = Row::from("platform.claude.com, rate limits", "2026-10", Documented)
     .minutes(Refilled)
+    .cached_input_is_free()
     .speaks(Dialect::Anthropic);
+const CACHE_COUNTS: Row = PAGE.cached_input_counts();
 /// Tiers 1 to 4 were replaced by Start, Build and Scale.
 const OLD: Row = Row::from("api-evangelist/anthropic, copy of the former page", "2026-05", Reported)
     .minutes(Refilled)
+    .cached_input_is_free()
     .speaks(Dialect::Anthropic);
 
 const FABLE_5: &str = "claude-fable-5*";
@@ -35,7 +39,13 @@ pub(super) const PRESETS: &[Preset] = &[
             PAGE.of(SONNET_5).rpm(1_000).itpm(2_000_000).otpm(400_000),
             PAGE.of(SONNET_4).rpm(1_000).itpm(2_000_000).otpm(400_000).shared(),
             PAGE.of(HAIKU_4_5).rpm(1_000).itpm(2_000_000).otpm(400_000),
-            PAGE.of(HAIKU_3_5).rpm(1_000).itpm(100_000).otpm(20_000).shared().remark("cache reads count"),
+            CACHE_COUNTS
+                .of(HAIKU_3_5)
+                .rpm(1_000)
+                .itpm(100_000)
+                .otpm(20_000)
+                .shared()
+                .remark("cache reads count"),
         ],
         ..PLAIN
     },
@@ -49,7 +59,13 @@ pub(super) const PRESETS: &[Preset] = &[
             PAGE.of(SONNET_5).rpm(5_000).itpm(5_000_000).otpm(1_000_000),
             PAGE.of(SONNET_4).rpm(5_000).itpm(5_000_000).otpm(1_000_000).shared(),
             PAGE.of(HAIKU_4_5).rpm(5_000).itpm(5_000_000).otpm(1_000_000),
-            PAGE.of(HAIKU_3_5).rpm(2_000).itpm(200_000).otpm(40_000).shared().remark("cache reads count"),
+            CACHE_COUNTS
+                .of(HAIKU_3_5)
+                .rpm(2_000)
+                .itpm(200_000)
+                .otpm(40_000)
+                .shared()
+                .remark("cache reads count"),
         ],
         ..PLAIN
     },
@@ -63,7 +79,13 @@ pub(super) const PRESETS: &[Preset] = &[
             PAGE.of(SONNET_5).rpm(10_000).itpm(10_000_000).otpm(2_000_000),
             PAGE.of(SONNET_4).rpm(10_000).itpm(10_000_000).otpm(2_000_000).shared(),
             PAGE.of(HAIKU_4_5).rpm(10_000).itpm(10_000_000).otpm(2_000_000),
-            PAGE.of(HAIKU_3_5).rpm(4_000).itpm(400_000).otpm(80_000).shared().remark("cache reads count"),
+            CACHE_COUNTS
+                .of(HAIKU_3_5)
+                .rpm(4_000)
+                .itpm(400_000)
+                .otpm(80_000)
+                .shared()
+                .remark("cache reads count"),
         ],
         ..PLAIN
     },

@@ -5,10 +5,17 @@ use super::row::Counted::Fixed;
 use super::{Dialect, PLAIN, Preset, Row};
 
 /// Per account, region and model. By default a day has the tokens of 1,440 minutes. The input and `max_tokens` are
-/// reserved, and what was not used comes back. Some models count each output token 5, 10 or 15 times, which no charge
-/// rule does: give costs and usage with the output so many times.
-const BEDROCK: Row =
-    Row::from("users' reports of default quotas; docs.aws.amazon.com, quotas-runtime", "2026-11", Reported);
+/// reserved, and what was not used comes back, as does what was read from the cache.
+///
+/// An output token counts 15 times for Claude 4.8, 10 times for Sonnet 5, Opus 5 and Fable 5.1, 5 times for Claude 3.7
+/// to 4.7, once for others (docs.aws.amazon.com/bedrock/latest/userguide/quotas-token-burndown.html, read November
+/// 2026). The page has it so at the end; whether the reservation counts so, too, is not clear: here it does.
+const BEDROCK: Row = Row::from(
+    "users' reports of default quotas; docs.aws.amazon.com, quotas-runtime and quotas-token-burndown",
+    "2026-11",
+    Reported,
+)
+.cached_input_is_free();
 
 const fn tokens_per_day(tpm: u64) -> u64 {
     tpm * 24 * 60
@@ -41,6 +48,7 @@ pub(super) const PRESETS: &[Preset] = &[
                 .of("us.anthropic.claude-sonnet-4-5-*|eu.anthropic.claude-sonnet-4-5-*|apac.anthropic.claude-sonnet-4-5-*")
                 .tpm(1_000_000)
                 .tpd(tokens_per_day(1_000_000))
+                .output_weight(5)
                 .shared()
                 .remark("an output token counts five times"),
             BEDROCK

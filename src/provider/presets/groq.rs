@@ -2,6 +2,7 @@
 //!
 //! Minutes and days are buckets that refill evenly: the waits in its refusals say so to the millisecond. Its header
 //! fields tell of requests per day and tokens per minute only. Seconds of audio are limited, too, and are not kept.
+//! Tokens of the prompt that were cached do not count (the page of the first row).
 
 use super::row::Certainty::{Documented, Reported};
 use super::row::Counted::Refilled;
@@ -10,6 +11,7 @@ use super::{Dialect, PLAIN, Preset, Row};
 const PAGE: Row = Row::from("https://console.groq.com/docs/rate-limits", "2026-10-01", Documented)
     .minutes(Refilled)
     .days(Refilled)
+    .cached_input_is_free()
     .speaks(Dialect::Groq);
 const FORMER: Row = PAGE.read("https://console.groq.com/docs/rate-limits, former copies", "2026", Reported);
 

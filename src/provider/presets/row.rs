@@ -26,6 +26,8 @@ pub struct Row {
     minutes: Counted,
     days: Counted,
     charge: Charge,
+    output_weight: u16,
+    cached_is_free: bool,
     dialect: Dialect,
     source: &'static str,
     seen: &'static str,
@@ -151,6 +153,8 @@ impl Row {
             minutes: Counted::Sliding,
             days: Counted::Sliding,
             charge: Charge::Usage,
+            output_weight: 1,
+            cached_is_free: false,
             dialect: Dialect::Silent,
             source,
             seen,
@@ -173,6 +177,19 @@ impl Row {
 
     pub(super) const fn charge(self, charge: Charge) -> Row {
         Row { charge, ..self }
+    }
+
+    /// Each token of an answer counts so many times among tokens.
+    pub(super) const fn output_weight(self, output_weight: u16) -> Row {
+        Row { output_weight, ..self }
+    }
+
+    pub(super) const fn cached_input_is_free(self) -> Row {
+        Row { cached_is_free: true, ..self }
+    }
+
+    pub(super) const fn cached_input_counts(self) -> Row {
+        Row { cached_is_free: false, ..self }
     }
 
     pub(super) const fn speaks(self, dialect: Dialect) -> Row {
@@ -288,7 +305,8 @@ impl Row {
 
     /// Its limits, with the windows and the charge rule of its provider.
     pub fn limits(&self) -> Limits {
-        let none = Limits::new().charge(self.charge);
+        let plain = Limits::new().charge(self.charge).output_weight(self.output_weight);
+        let none = if self.cached_is_free { plain.cached_input_is_free() } else { plain };
         let bound = self.longest_prompt.into_iter().fold(none, Limits::longest_prompt);
         self.quotas.iter().flatten().map(Entry::quota).fold(bound, Limits::with)
     }
