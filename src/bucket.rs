@@ -241,6 +241,16 @@ impl Bucket {
         }
     }
 
+    /// What was taken by calls that are not settled; of slots in flight nothing is told.
+    pub(crate) fn unsettled(&self) -> u64 {
+        match self {
+            Bucket::Refill(bucket) => bucket.unsettled(),
+            Bucket::Fixed(bucket) => bucket.unsettled(),
+            Bucket::Sliding(bucket) => bucket.unsettled(),
+            Bucket::Held(_) => 0,
+        }
+    }
+
     /// What is left, in whole units, rounded down; below zero is debt.
     pub(crate) fn remaining(&self) -> i64 {
         match self {

@@ -178,6 +178,10 @@ impl Fixed {
         self.open
     }
 
+    pub(super) fn unsettled(&self) -> u64 {
+        self.unsettled
+    }
+
     pub(super) fn correct(&mut self, by: i64) {
         let amount = by.unsigned_abs();
         if by < 0 {

@@ -190,6 +190,11 @@ impl Refill {
         (self.open, self.older, self.unsettled) = (0, 0, 0);
     }
 
+    pub(super) fn unsettled(&self) -> u64 {
+        let parts = self.open.saturating_add(self.older).saturating_add(self.unsettled);
+        (parts.max(0) as u64).div_ceil(self.unit)
+    }
+
     pub(super) fn flows_in(&self, nanos: u64) -> u64 {
         (nanos / self.tick).saturating_mul(self.rate) / self.unit
     }

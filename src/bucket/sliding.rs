@@ -145,6 +145,10 @@ impl Sliding {
         self.slots.iter().take_while(|slot| self.leaves(slot) <= soon).map(|slot| slot.amount).sum()
     }
 
+    pub(super) fn unsettled(&self) -> u64 {
+        self.unsettled
+    }
+
     pub(super) fn freed(&self) -> u64 {
         self.freed
     }

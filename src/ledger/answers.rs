@@ -62,7 +62,7 @@ impl Ledger {
             }
             let budget = &mut self.scopes[scope].budgets[index];
             let Some(remaining) = reading.remaining else { continue };
-            let may_raise = !refused && budget.truth().is_whole();
+            let may_raise = !refused && budget.may_rise(reading);
             let late = charged.rule.known_at_the_end(unit);
             let (seq, own) = (charged.seq, taken[unit]);
             budget.reconcile(&Told { seq, remaining, own, refused, since: out, late, may_raise }, now);
@@ -322,13 +322,15 @@ impl Ledger {
                 let used = i128::from(budget.capacity) - i128::from(budget.bucket.remaining());
                 let percent = (used * 100 / i128::from(budget.capacity)).clamp(0, 100) as u8;
                 let passed = TOLD.into_iter().find(|&mark| percent >= mark).unwrap_or(0);
-                let told = &mut budget.truth.get_or_insert_default().told_share;
-                if passed > *told {
+                let told = budget.truth.as_ref().map_or(0, |truth| truth.told_share);
+                if passed > told {
                     let (scope, quota) = (scope.name.clone(), budget.quota);
                     self.events.push(Event::Used { scope, quota, percent: passed });
-                    *told = passed;
-                } else if percent.saturating_add(5) < *told {
-                    *told = passed;
+                }
+                if passed > told || percent.saturating_add(5) < told {
+                    budget.truth().told_share = passed;
+                    // From here on its calls are to be noted.
+                    self.spoken = true;
                 }
             }
         }
@@ -345,15 +347,15 @@ impl Ledger {
     #[cold]
     pub(super) fn note_end(&mut self, charged: &Charged, placed: bool, end: &End) {
         let cancelled = matches!(end, End::Cancelled);
-        self.for_each(charged, |budget, taken| {
-            let Some(truth) = &mut budget.truth else { return };
+        self.for_each_truth(charged, |truth, unit, taken| {
             let forgotten = cancelled && truth.forget(charged.seq, taken);
             if forgotten {
                 return;
             }
-            if !placed || charged.rule.known_at_the_end(budget.unit) {
+            if !placed || charged.rule.known_at_the_end(unit) {
                 truth.hear_of(charged.seq, taken);
             }
+            truth.end_of(charged.seq, taken);
         });
         match end {
             End::Released(_)
@@ -367,12 +369,22 @@ impl Ledger {
 
     /// The head of the answer to a call is in.
     pub(super) fn note_head(&mut self, charged: &Charged) {
-        self.for_each(charged, |budget, taken| {
-            if let Some(truth) = budget.truth.as_mut()
-                && !charged.rule.known_at_the_end(budget.unit)
-            {
+        self.for_each_truth(charged, |truth, unit, taken| {
+            if !charged.rule.known_at_the_end(unit) {
                 truth.hear_of(charged.seq, taken);
             }
         });
+    }
+
+    /// What is known of the budgets that the call was charged to, also where they count by another law since.
+    fn for_each_truth(&mut self, charged: &Charged, mut visit: impl FnMut(&mut Truth, Unit, u64)) {
+        let amounts = charged.rule.reserve(&charged.cost);
+        for &scope in &self.books[charged.book.index()].scopes {
+            for budget in &mut self.scopes[scope].budgets {
+                if let Some(truth) = &mut budget.truth {
+                    visit(truth, budget.unit, amounts[budget.unit]);
+                }
+            }
+        }
     }
 }

@@ -106,6 +106,9 @@ impl Budget {
         self.bucket.advance(now);
         let same_law = self.bucket.follow(quota, now);
         let born = if same_law { self.born } else { born };
+        if let Some(truth) = self.truth.as_mut().filter(|_| quota.limit() != self.quota.limit()) {
+            truth.reconfigured();
+        }
         let margin = self.margin.min(quota.capacity() / 2);
         Budget { born, margin, capacity: quota.capacity(), quota: *quota, ..self }
     }

@@ -68,7 +68,13 @@ impl Signs {
             Law::Refill
         } else {
             let (_, before) = last?;
-            let same = end.abs_diff(before) <= near || end.abs_diff(before + period) <= near;
+            // Windows may have gone by without a call.
+            let off = end.abs_diff(before) % period.max(1);
+            let same = off.min(period - off) <= near;
+            // A window that slides always says a whole period, and calls may come at regular times.
+            if same && reset.saturating_add(near) >= period {
+                return None;
+            }
             if same { Law::Fixed } else { Law::Sliding }
         };
         self.votes = if self.law == Some(law) { self.votes.saturating_add(1) } else { 1 };
@@ -105,10 +111,14 @@ pub(super) fn of_refusal(hit: &Hit, wait: Option<Duration>, window: Window, sent
         return None;
     }
     let end = sent.saturating_add(wait) % nanos(period);
-    let at_the_full_period = end <= SECOND || end + SECOND >= nanos(period);
+    let ends_at = |offset: u64| {
+        let off = end.abs_diff(offset);
+        off <= SECOND || off + SECOND >= nanos(period)
+    };
+    let at_the_full_period = ends_at(0);
     match window {
         Window::Sliding { .. } => None,
-        Window::Fixed { .. } if at_the_full_period => None,
+        Window::Fixed { offset, .. } if at_the_full_period || ends_at(nanos(offset)) => None,
         _ if at_the_full_period => Some(Window::Fixed { period, offset: Duration::ZERO }),
         _ => Some(Window::Sliding { period }),
     }

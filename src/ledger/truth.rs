@@ -55,6 +55,12 @@ pub(super) struct Truth {
     taken: u64,
     /// Of that, what was surely counted by the provider: the answer is in.
     heard: u64,
+    /// What was taken before by calls that have not ended: nothing else is known of them.
+    before: u64,
+    /// The number of the first call that is in the sums.
+    began: Option<u64>,
+    /// The number of the first call that was charged to the budget.
+    born: u64,
     /// The sums after each call, oldest first.
     calls: VecDeque<Mark>,
     /// The number of the newest call whose answer has corrected the level.
@@ -75,6 +81,7 @@ struct Mark {
     seq: u64,
     taken: u64,
     heard: u64,
+    before: u64,
     /// What had aged out of the budget when it was sent.
     freed: u64,
 }
@@ -86,8 +93,8 @@ enum Follows {
     Unknown,
     /// It is the provider's.
     Whole,
-    /// It is less, on purpose.
-    Share,
+    /// It is less, on purpose; never more than this.
+    Share(u64),
 }
 
 /// What one answer says about a budget.
@@ -119,11 +126,12 @@ impl Clone for Truth {
 impl Truth {
     /// A call was charged.
     pub(super) fn note(&mut self, seq: u64, amount: u64, freed: u64) {
+        self.began.get_or_insert(seq);
         self.taken = self.taken.saturating_add(amount);
         if self.calls.len() >= CALLS {
             self.calls.pop_front();
         }
-        self.calls.push_back(Mark { seq, taken: self.taken, heard: self.heard, freed });
+        self.calls.push_back(Mark { seq, taken: self.taken, heard: self.heard, before: self.before, freed });
     }
 
     /// A call was charged and taken back at once, as if it had never been; says whether it was.
@@ -138,10 +146,26 @@ impl Truth {
 
     /// The answer to a call is in.
     pub(super) fn hear_of(&mut self, seq: u64, amount: u64) {
-        // Earlier calls are not in the sum of what was taken.
-        if self.calls.front().is_some_and(|first| first.seq <= seq) {
+        if self.sums_up(seq) {
             self.heard = self.heard.saturating_add(amount);
         }
+    }
+
+    /// A call has ended.
+    pub(super) fn end_of(&mut self, seq: u64, amount: u64) {
+        if !self.sums_up(seq) && self.born <= seq {
+            self.before = self.before.saturating_sub(amount);
+        }
+    }
+
+    /// Whether a call is in the sum of what was taken.
+    fn sums_up(&self, seq: u64) -> bool {
+        self.began.is_some_and(|began| began <= seq)
+    }
+
+    /// Another limit was configured: how it stands to the provider's is not known any more.
+    pub(super) fn reconfigured(&mut self) {
+        (self.follows, self.other_limit) = (Follows::Unknown, None);
     }
 
     /// The sums when a call was sent.
@@ -150,32 +174,47 @@ impl Truth {
         Some(self.calls[found])
     }
 
-    pub(super) fn is_whole(&self) -> bool {
-        self.follows == Follows::Whole
+    /// Whether the limit that is followed is the provider's own.
+    fn is_whole(&self, limit: u64) -> bool {
+        match self.follows {
+            Follows::Unknown => false,
+            Follows::Whole => true,
+            Follows::Share(most) => limit < most,
+        }
     }
 
     /// Takes note of the limit that an answer tells; says which one to adopt, if another.
-    fn hear(&mut self, limit: u64, configured: u64) -> Option<u64> {
+    fn hear(&mut self, limit: u64, current: u64) -> Option<u64> {
         match self.follows {
-            Follows::Unknown if limit > configured => self.follows = Follows::Share,
-            Follows::Unknown if limit == configured => self.follows = Follows::Whole,
-            Follows::Share if limit >= configured => {}
-            _ if limit == configured => self.other_limit = None,
-            _ if self.other_limit == Some(limit) => {
-                self.other_limit = None;
-                self.follows = Follows::Whole;
-                return Some(limit);
-            }
-            _ => self.other_limit = Some(limit),
+            Follows::Unknown if limit > current => self.follows = Follows::Share(current),
+            Follows::Unknown if limit == current => self.follows = Follows::Whole,
+            _ => {}
         }
-        None
+        let wanted = match self.follows {
+            Follows::Share(most) => limit.min(most),
+            Follows::Unknown | Follows::Whole => limit,
+        };
+        if wanted == current {
+            self.other_limit = None;
+            return None;
+        }
+        if self.other_limit != Some(wanted) {
+            self.other_limit = Some(wanted);
+            return None;
+        }
+        self.other_limit = None;
+        if self.follows == Follows::Unknown {
+            self.follows = Follows::Whole;
+        }
+        Some(wanted)
     }
 }
 
 impl Budget {
     /// What is known of it from the provider; begins to be kept now.
     pub(super) fn truth(&mut self) -> &mut Truth {
-        self.truth.get_or_insert_default()
+        let new = || Truth { before: self.bucket.unsettled(), born: self.born, ..Truth::default() };
+        self.truth.get_or_insert_with(|| Box::new(new()))
     }
 
     /// What the provider has shut it with.
@@ -197,8 +236,19 @@ impl Budget {
             (true, false) => Some(3),
             (false, true) => Some(2),
             // A limit that changes under a window that cannot be told.
-            (false, false) => self.truth.as_ref().is_some_and(|truth| truth.is_whole()).then_some(1),
+            (false, false) => self.is_whole().then_some(1),
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.truth.as_ref().is_some_and(|truth| truth.is_whole(self.quota.limit()))
+    }
+
+    /// Whether the level may be raised to what a reading tells: not where it speaks of another limit, or cannot be.
+    pub(super) fn may_rise(&self, reading: &Reading) -> bool {
+        let limit = self.quota.limit();
+        let same_limit = reading.limit.is_none_or(|told| told == limit);
+        same_limit && reading.remaining.is_some_and(|left| left <= limit) && self.is_whole()
     }
 
     /// A refusal that the books did not foresee: something more stays unused.
@@ -210,7 +260,8 @@ impl Budget {
     /// Another period without one: something less.
     pub(super) fn narrow(&mut self, now: Now) {
         let Some(period) = self.quota.window().period().filter(|_| self.margin > 0) else { return };
-        let at = &mut self.truth.get_or_insert_default().margin_at;
+        let Some(truth) = &mut self.truth else { return };
+        let at = &mut truth.margin_at;
         if now.uptime.saturating_sub(*at) >= nanos(period) {
             *at = now.uptime;
             self.margin -= self.margin.div_ceil(8);
@@ -244,7 +295,8 @@ impl Budget {
         truth.newest = mark.seq;
         let after = truth.taken.saturating_sub(mark.taken);
         let late = if told.late { told.own } else { 0 };
-        let unheard = truth.taken.saturating_sub(mark.heard).saturating_sub(told.own).saturating_add(late);
+        let out = truth.taken.saturating_sub(mark.heard).saturating_sub(told.own);
+        let unheard = out.saturating_add(late).saturating_add(mark.before);
         if !self.bucket.knows(now.utc.saturating_sub(told.since)) {
             return;
         }
