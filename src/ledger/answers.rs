@@ -3,14 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use super::books::Scope;
-use super::door::Door;
 use super::law;
 use super::truth::{Told, Truth};
-use super::{BookId, Charged, End, Ledger, Refused};
+use super::{BookId, Charged, End, Ledger};
 use crate::event::Event;
 use crate::provider::{AccountProblem, Hit, Observation, Verdict};
-use crate::quota::{Amounts, Charge, Rule, Unit};
-use crate::time::{Now, nanos};
+use crate::quota::{Charge, Rule, Unit};
+use crate::time::Now;
 
 /// An account that takes no calls.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Stopped {
 }
 
 /// Where a budget is.
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 /// Percentages that are told of when they are passed, from the highest on.
 const TOLD: [u8; 2] = [95, 80];
@@ -141,104 +140,6 @@ impl Ledger {
             budget.widen(now);
         }
         self.shut(place, charged, retry_after, now);
-    }
-
-    /// Shuts a budget until the provider's time.
-    fn shut(&mut self, (scope, index): Place, charged: &Charged, wait: Option<Duration>, now: Now) {
-        let Scope { name, budgets, .. } = &mut self.scopes[scope];
-        let budget = &mut budgets[index];
-        let quota = budget.quota;
-        // A wait of nothing would spin.
-        let wait = wait.map(nanos).filter(|&wait| wait > 0);
-        let door = &mut budget.truth().door;
-        let is_news = door.is_none_or(|door| door.is_probe(charged.seq));
-        match door {
-            Some(door) => door.refuse(charged.seq, charged.at, now.uptime, wait),
-            None => {
-                *door = Some(Door::shut(now.uptime, wait));
-                self.doors += 1;
-            }
-        }
-        let until = door.map_or(now.uptime, |door| door.until);
-        if is_news {
-            let wait = Duration::from_nanos(until.saturating_sub(now.uptime));
-            self.events.push(Event::Closed { scope: name.clone(), quota, wait });
-        }
-    }
-
-    /// A call got an answer that is no refusal by a limit: where it was the probe, the door is open.
-    pub(crate) fn answered(&mut self, charged: &Charged) {
-        self.at_doors(charged, |door| door.is_some_and(|it| it.is_probe(charged.seq)).then(|| *door = None));
-    }
-
-    /// A call ended without an answer.
-    pub(super) fn unanswered(&mut self, charged: &Charged) {
-        self.at_doors(charged, |door| {
-            if let Some(door) = door.as_mut().filter(|door| door.is_probe(charged.seq)) {
-                door.lose();
-            }
-            None
-        });
-    }
-
-    fn at_doors(&mut self, charged: &Charged, mut visit: impl FnMut(&mut Option<Door>) -> Option<()>) {
-        if self.doors == 0 {
-            return;
-        }
-        for &scope in &self.books[charged.book.index()].scopes {
-            let scope = &mut self.scopes[scope];
-            for budget in &mut scope.budgets {
-                let Some(truth) = &mut budget.truth else { continue };
-                if visit(&mut truth.door).is_some() {
-                    self.doors -= 1;
-                    self.events.push(Event::Reopened { scope: scope.name.clone(), quota: budget.quota });
-                }
-            }
-        }
-    }
-
-    /// Whether every door that a call meets lets one try; an error where none does for good.
-    #[cold]
-    pub(super) fn lets_try(&mut self, book: BookId, amounts: &Amounts, now: Now) -> Result<bool, Refused> {
-        if let Some(stopped) = self.stopped {
-            let ends = stopped.until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
-            if ends.is_none_or(|at| nanos(at) > now.utc) {
-                return Err(Refused::Never);
-            }
-            self.stopped = None;
-        }
-        if self.doors == 0 {
-            return Ok(true);
-        }
-        let budgets = self.books[book.index()].scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
-        let mut met = budgets.filter(|budget| amounts[budget.unit] > 0);
-        let shut = |truth: &Truth| truth.door.is_some_and(|door| !door.lets_try(now.uptime));
-        Ok(!met.any(|budget| budget.truth.as_deref().is_some_and(shut)))
-    }
-
-    /// A call was just admitted: where a door is shut, it is the one that tries.
-    #[cold]
-    pub(super) fn note_taken(&mut self, book: BookId, amounts: &Amounts, seq: u64, now: u64) {
-        for &scope in &self.books[book.index()].scopes {
-            for budget in &mut self.scopes[scope].budgets {
-                let amount = amounts[budget.unit];
-                let Some(truth) = &mut budget.truth else { continue };
-                truth.note(seq, amount, budget.bucket.freed());
-                if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
-                    door.send(seq, now);
-                }
-            }
-        }
-    }
-
-    /// How long until the doors that a call met let one try; nothing where none is shut.
-    pub(crate) fn closed_for(&self, charged: &Charged, now: Now) -> Duration {
-        let amounts = charged.rule.reserve(&charged.cost);
-        let scopes = &self.books[charged.book.index()].scopes;
-        let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
-        let met = budgets.filter(|budget| amounts[budget.unit] > 0);
-        let until = met.filter_map(|budget| Some(budget.door()?.opens())).max().unwrap_or(0);
-        Duration::from_nanos(until.saturating_sub(now.uptime))
     }
 
     /// Why no call is sent at all, if none is.

@@ -8,6 +8,16 @@
 //! reason than this budget. Then the next call tries. A provider refuses at once and answers when it is ready, so when a
 //! probe has heard nothing for a while, another goes.
 
+use std::time::{Duration, SystemTime};
+
+use super::answers::Place;
+use super::books::Scope;
+use super::truth::Truth;
+use super::{BookId, Charged, Ledger, Refused};
+use crate::event::Event;
+use crate::quota::Amounts;
+use crate::time::{Now, nanos};
+
 /// The shortest time that a door is shut for, where the provider names none.
 const FIRST: u64 = 500_000_000;
 /// The longest.
@@ -77,5 +87,111 @@ impl Door {
     /// A probe ended and nobody knows how: the next call tries.
     pub(super) fn lose(&mut self) {
         self.went = None;
+    }
+}
+
+impl Ledger {
+    /// Shuts a budget until the provider's time.
+    pub(super) fn shut(
+        &mut self,
+        (scope, index): Place,
+        charged: &Charged,
+        wait: Option<Duration>,
+        now: Now,
+    ) {
+        let Scope { name, budgets, .. } = &mut self.scopes[scope];
+        let budget = &mut budgets[index];
+        let quota = budget.quota;
+        // A wait of nothing would spin.
+        let wait = wait.map(nanos).filter(|&wait| wait > 0);
+        let door = &mut budget.truth().door;
+        let is_news = door.is_none_or(|door| door.is_probe(charged.seq));
+        match door {
+            Some(door) => door.refuse(charged.seq, charged.at, now.uptime, wait),
+            None => {
+                *door = Some(Door::shut(now.uptime, wait));
+                self.doors += 1;
+            }
+        }
+        let until = door.map_or(now.uptime, |door| door.until);
+        if is_news {
+            let wait = Duration::from_nanos(until.saturating_sub(now.uptime));
+            self.events.push(Event::Closed { scope: name.clone(), quota, wait });
+        }
+    }
+
+    /// A call got an answer that is no refusal by a limit: where it was the probe, the door is open.
+    pub(crate) fn answered(&mut self, charged: &Charged) {
+        self.at_doors(charged, |door| door.is_some_and(|it| it.is_probe(charged.seq)).then(|| *door = None));
+    }
+
+    /// A call ended without an answer.
+    pub(super) fn unanswered(&mut self, charged: &Charged) {
+        self.at_doors(charged, |door| {
+            if let Some(door) = door.as_mut().filter(|door| door.is_probe(charged.seq)) {
+                door.lose();
+            }
+            None
+        });
+    }
+
+    fn at_doors(&mut self, charged: &Charged, mut visit: impl FnMut(&mut Option<Door>) -> Option<()>) {
+        if self.doors == 0 {
+            return;
+        }
+        for &scope in &self.books[charged.book.index()].scopes {
+            let scope = &mut self.scopes[scope];
+            for budget in &mut scope.budgets {
+                let Some(truth) = &mut budget.truth else { continue };
+                if visit(&mut truth.door).is_some() {
+                    self.doors -= 1;
+                    self.events.push(Event::Reopened { scope: scope.name.clone(), quota: budget.quota });
+                }
+            }
+        }
+    }
+
+    /// Whether every door that a call meets lets one try; an error where none does for good.
+    #[cold]
+    pub(super) fn lets_try(&mut self, book: BookId, amounts: &Amounts, now: Now) -> Result<bool, Refused> {
+        if let Some(stopped) = self.stopped {
+            let ends = stopped.until.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+            if ends.is_none_or(|at| nanos(at) > now.utc) {
+                return Err(Refused::Never);
+            }
+            self.stopped = None;
+        }
+        if self.doors == 0 {
+            return Ok(true);
+        }
+        let budgets = self.books[book.index()].scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        let mut met = budgets.filter(|budget| amounts[budget.unit] > 0);
+        let shut = |truth: &Truth| truth.door.is_some_and(|door| !door.lets_try(now.uptime));
+        Ok(!met.any(|budget| budget.truth.as_deref().is_some_and(shut)))
+    }
+
+    /// A call was just admitted: where a door is shut, it is the one that tries.
+    #[cold]
+    pub(super) fn note_taken(&mut self, book: BookId, amounts: &Amounts, seq: u64, now: u64) {
+        for &scope in &self.books[book.index()].scopes {
+            for budget in &mut self.scopes[scope].budgets {
+                let amount = amounts[budget.unit];
+                let Some(truth) = &mut budget.truth else { continue };
+                truth.note(seq, amount, budget.bucket.freed());
+                if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
+                    door.send(seq, now);
+                }
+            }
+        }
+    }
+
+    /// How long until the doors that a call met let one try; nothing where none is shut.
+    pub(crate) fn closed_for(&self, charged: &Charged, now: Now) -> Duration {
+        let amounts = charged.rule.reserve(&charged.cost);
+        let scopes = &self.books[charged.book.index()].scopes;
+        let budgets = scopes.iter().flat_map(|&scope| &self.scopes[scope].budgets);
+        let met = budgets.filter(|budget| amounts[budget.unit] > 0);
+        let until = met.filter_map(|budget| Some(budget.door()?.opens())).max().unwrap_or(0);
+        Duration::from_nanos(until.saturating_sub(now.uptime))
     }
 }
