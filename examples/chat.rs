@@ -21,8 +21,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let response = reqwest::Client::new().post(url).bearer_auth(key).json(&request).send().await?;
     permit.observe(response.status(), response.headers()); // feature `http`
     let answer: Value = response.error_for_status()?.json().await?;
-    let used = |field: &str| answer["usage"][field].as_u64().unwrap_or(0);
-    permit.release(Usage::new(used("prompt_tokens"), used("completion_tokens"))).await;
+    match Usage::of_answer(&answer) {
+        Some(used) => permit.release(used).await, // the true price; the rest comes back
+        None => drop(permit),                     // the estimate stays charged
+    }
 
     println!("{}", answer["choices"][0]["message"]["content"]);
     Ok(())

@@ -83,7 +83,7 @@ impl Answer for Usage {
 #[cfg(feature = "json")]
 impl Answer for serde_json::Value {
     fn usage(&self) -> Option<Usage> {
-        crate::provider::usage_of(self)
+        Usage::of_answer(self)
     }
 
     fn verdict(&self) -> Option<Verdict> {
@@ -98,7 +98,7 @@ impl<S: Copy + Into<u16>> Answer for (S, serde_json::Value) {
     }
 
     fn usage(&self) -> Option<Usage> {
-        crate::provider::usage_of(&self.1)
+        Usage::of_answer(&self.1)
     }
 
     fn verdict(&self) -> Option<Verdict> {
@@ -118,7 +118,7 @@ impl<B: AsRef<[u8]>> Answer for http::Response<B> {
 
     fn usage(&self) -> Option<Usage> {
         let body = serde_json::from_slice(self.body().as_ref()).ok()?;
-        crate::provider::usage_of(&body)
+        Usage::of_answer(&body)
     }
 
     fn verdict(&self) -> Option<Verdict> {

@@ -14,6 +14,3 @@ pub use headers::Headers;
 pub use observation::{Family, Observation, Reading};
 pub use presets::presets;
 pub use verdict::{AccountProblem, Hit, ModelProblem, Overload, Retry, Verdict};
-
-#[cfg(feature = "json")]
-pub(crate) use usage::usage_of;

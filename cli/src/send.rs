@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
-use serde::Deserialize;
 use tollgate::{Permit, Usage, Verdict};
 
 use crate::batch::Request;
@@ -139,21 +138,9 @@ impl Endpoint {
     }
 }
 
-/// What the answer says it used: chat and completions, embeddings (no output), and the newer names.
+/// What the answer says it used.
 fn usage(body: &str) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Body {
-        usage: Option<Counts>,
-    }
-    #[derive(Deserialize)]
-    struct Counts {
-        #[serde(alias = "input_tokens")]
-        prompt_tokens: u64,
-        #[serde(alias = "output_tokens", default)]
-        completion_tokens: Option<u64>,
-    }
-    let counts = serde_json::from_str::<Body>(body).ok()?.usage?;
-    Some(Usage::new(counts.prompt_tokens, counts.completion_tokens.unwrap_or(0)))
+    Usage::of_answer(&serde_json::from_str(body).ok()?)
 }
 
 /// OpenAI, Anthropic and Azure name it differently.

@@ -2,23 +2,38 @@ use serde_json::Value;
 
 use crate::quota::Usage;
 
-/// What an answer's body says that the call used, with the whole prompt as its input:
-///
-/// - OpenAI's chat, completions and embeddings, and whoever speaks like it: `prompt_tokens` holds what was cached
-///   (`prompt_tokens_details.cached_tokens`; DeepSeek: `prompt_cache_hit_tokens`);
-/// - OpenAI's Responses: `input_tokens` holds what was cached (`input_tokens_details.cached_tokens`);
-/// - Anthropic's messages: `input_tokens` holds neither what was read from the cache nor what was written to it,
-///   and so it is with `inputTokens` of Bedrock's Converse;
-/// - Gemini: `promptTokenCount` holds what was cached; thoughts are counted beside the candidates;
-/// - Cohere: `tokens`, or else `billed_units`, in `usage` or in `meta`.
-pub(crate) fn usage_of(body: &Value) -> Option<Usage> {
-    let usage = &body["usage"];
-    of_openai(usage)
-        .or_else(|| of_messages(usage))
-        .or_else(|| of_converse(usage))
-        .or_else(|| of_gemini(&body["usageMetadata"]))
-        .or_else(|| of_cohere(usage))
-        .or_else(|| of_cohere(&body["meta"]))
+impl Usage {
+    /// What an answer's body says that the call used, with the whole prompt as its input; `None` where it says
+    /// nothing.
+    ///
+    /// - OpenAI's chat, completions and embeddings, and whoever speaks like it: `prompt_tokens` holds what was cached
+    ///   (`prompt_tokens_details.cached_tokens`; DeepSeek: `prompt_cache_hit_tokens`);
+    /// - OpenAI's Responses: `input_tokens` holds what was cached (`input_tokens_details.cached_tokens`);
+    /// - Anthropic's messages: `input_tokens` holds neither what was read from the cache nor what was written to it,
+    ///   and so it is with `inputTokens` of Bedrock's Converse;
+    /// - Gemini: `promptTokenCount` holds what was cached; thoughts are counted beside the candidates;
+    /// - Cohere: `tokens`, or else `billed_units`, in `usage` or in `meta`.
+    ///
+    /// (The providers' documentation, read November 2026.)
+    ///
+    /// # Example: settle a call with what its answer says
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tollgate::Usage;
+    ///
+    /// let answer = json!({ "usage": { "prompt_tokens": 12, "completion_tokens": 30 } });
+    /// assert_eq!(Usage::of_answer(&answer), Some(Usage::new(12, 30)));
+    /// ```
+    pub fn of_answer(body: &Value) -> Option<Usage> {
+        let usage = &body["usage"];
+        of_openai(usage)
+            .or_else(|| of_messages(usage))
+            .or_else(|| of_converse(usage))
+            .or_else(|| of_gemini(&body["usageMetadata"]))
+            .or_else(|| of_cohere(usage))
+            .or_else(|| of_cohere(&body["meta"]))
+    }
 }
 
 /// A count; some write whole numbers as `75.0`.
@@ -85,11 +100,11 @@ mod tests {
     #[test]
     fn the_usage_of_chats_embeddings_and_messages_is_read() {
         let chat = json!({"usage": {"prompt_tokens": 8, "completion_tokens": 82, "total_tokens": 90}});
-        assert_eq!(usage_of(&chat), Some(Usage::new(8, 82)));
+        assert_eq!(Usage::of_answer(&chat), Some(Usage::new(8, 82)));
         let embedding = json!({"usage": {"prompt_tokens": 5, "total_tokens": 5}});
-        assert_eq!(usage_of(&embedding), Some(Usage::new(5, 0)));
+        assert_eq!(Usage::of_answer(&embedding), Some(Usage::new(5, 0)));
         let message = json!({"usage": {"input_tokens": 12, "output_tokens": 30}});
-        assert_eq!(usage_of(&message), Some(Usage::new(12, 30)));
+        assert_eq!(Usage::of_answer(&message), Some(Usage::new(12, 30)));
     }
 
     #[test]
@@ -99,14 +114,14 @@ mod tests {
             "prompt_tokens_details": {"cached_tokens": 1_920, "audio_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 64},
         }});
-        assert_eq!(usage_of(&chat), Some(Usage::new(2_006, 300).cached_input(1_920)));
+        assert_eq!(Usage::of_answer(&chat), Some(Usage::new(2_006, 300).cached_input(1_920)));
         let responses = json!({"object": "response", "usage": {
             "input_tokens": 1_500, "input_tokens_details": {"cached_tokens": 1_024},
             "output_tokens": 87, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 1_587,
         }});
-        assert_eq!(usage_of(&responses), Some(Usage::new(1_500, 87).cached_input(1_024)));
+        assert_eq!(Usage::of_answer(&responses), Some(Usage::new(1_500, 87).cached_input(1_024)));
         let no_details = json!({"usage": {"prompt_tokens": 8, "prompt_tokens_details": null}});
-        assert_eq!(usage_of(&no_details), Some(Usage::new(8, 0)));
+        assert_eq!(Usage::of_answer(&no_details), Some(Usage::new(8, 0)));
     }
 
     #[test]
@@ -115,7 +130,7 @@ mod tests {
             "prompt_tokens": 1_000, "completion_tokens": 50, "total_tokens": 1_050,
             "prompt_cache_hit_tokens": 896, "prompt_cache_miss_tokens": 104,
         }});
-        assert_eq!(usage_of(&chat), Some(Usage::new(1_000, 50).cached_input(896)));
+        assert_eq!(Usage::of_answer(&chat), Some(Usage::new(1_000, 50).cached_input(896)));
     }
 
     #[test]
@@ -125,12 +140,12 @@ mod tests {
             "cache_creation": {"ephemeral_5m_input_tokens": 148, "ephemeral_1h_input_tokens": 100},
             "output_tokens": 503, "service_tier": "standard",
         }});
-        assert_eq!(usage_of(&message), Some(Usage::new(100_298, 503).cached_input(100_000)));
+        assert_eq!(Usage::of_answer(&message), Some(Usage::new(100_298, 503).cached_input(100_000)));
         let null = json!({"usage": {
             "input_tokens": 50, "cache_creation_input_tokens": null, "cache_read_input_tokens": null,
             "output_tokens": 5,
         }});
-        assert_eq!(usage_of(&null), Some(Usage::new(50, 5)));
+        assert_eq!(Usage::of_answer(&null), Some(Usage::new(50, 5)));
     }
 
     #[test]
@@ -140,12 +155,12 @@ mod tests {
             "prompt_tokens_details": {"cached_tokens": 1_000},
             "cache_creation_input_tokens": 0, "cache_read_input_tokens": 1_000,
         }});
-        assert_eq!(usage_of(&relayed), Some(Usage::new(1_100, 20).cached_input(1_000)));
+        assert_eq!(Usage::of_answer(&relayed), Some(Usage::new(1_100, 20).cached_input(1_000)));
         let responses = json!({"usage": {
             "input_tokens": 1_100, "input_tokens_details": {"cached_tokens": 1_000},
             "cache_read_input_tokens": 1_000, "output_tokens": 20,
         }});
-        assert_eq!(usage_of(&responses), Some(Usage::new(1_100, 20).cached_input(1_000)));
+        assert_eq!(Usage::of_answer(&responses), Some(Usage::new(1_100, 20).cached_input(1_000)));
     }
 
     #[test]
@@ -154,9 +169,9 @@ mod tests {
             "promptTokenCount": 4_100, "candidatesTokenCount": 120, "thoughtsTokenCount": 700,
             "totalTokenCount": 4_920, "cachedContentTokenCount": 4_000,
         }});
-        assert_eq!(usage_of(&answer), Some(Usage::new(4_100, 820).cached_input(4_000)));
+        assert_eq!(Usage::of_answer(&answer), Some(Usage::new(4_100, 820).cached_input(4_000)));
         let blocked = json!({"usageMetadata": {"promptTokenCount": 12, "totalTokenCount": 12}});
-        assert_eq!(usage_of(&blocked), Some(Usage::new(12, 0)));
+        assert_eq!(Usage::of_answer(&blocked), Some(Usage::new(12, 0)));
     }
 
     #[test]
@@ -165,9 +180,9 @@ mod tests {
             "inputTokens": 30, "outputTokens": 628, "totalTokens": 4_658,
             "cacheReadInputTokens": 3_000, "cacheWriteInputTokens": 1_000,
         }});
-        assert_eq!(usage_of(&answer), Some(Usage::new(4_030, 628).cached_input(3_000)));
+        assert_eq!(Usage::of_answer(&answer), Some(Usage::new(4_030, 628).cached_input(3_000)));
         let plain = json!({"usage": {"inputTokens": 30, "outputTokens": 628, "totalTokens": 658}});
-        assert_eq!(usage_of(&plain), Some(Usage::new(30, 628)));
+        assert_eq!(Usage::of_answer(&plain), Some(Usage::new(30, 628)));
     }
 
     #[test]
@@ -176,12 +191,12 @@ mod tests {
             "billed_units": {"input_tokens": 5, "output_tokens": 418},
             "tokens": {"input_tokens": 71, "output_tokens": 418},
         }});
-        assert_eq!(usage_of(&chat), Some(Usage::new(71, 418)));
+        assert_eq!(Usage::of_answer(&chat), Some(Usage::new(71, 418)));
         let embedding =
             json!({"meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 9.0}}});
-        assert_eq!(usage_of(&embedding), Some(Usage::new(9, 0)));
+        assert_eq!(Usage::of_answer(&embedding), Some(Usage::new(9, 0)));
         let rerank = json!({"meta": {"billed_units": {"search_units": 1}}});
-        assert_eq!(usage_of(&rerank), None);
+        assert_eq!(Usage::of_answer(&rerank), None);
     }
 
     #[test]
@@ -197,11 +212,11 @@ mod tests {
             json!({"usage": {"input_tokens": 1e300}}),
             json!({"usageMetadata": []}),
         ] {
-            assert_eq!(usage_of(&body), None, "{body}");
+            assert_eq!(Usage::of_answer(&body), None, "{body}");
         }
         let most = json!({"usage": {"input_tokens": u64::MAX, "cache_read_input_tokens": u64::MAX}});
-        assert_eq!(usage_of(&most), Some(Usage::new(u64::MAX, 0).cached_input(u64::MAX)));
+        assert_eq!(Usage::of_answer(&most), Some(Usage::new(u64::MAX, 0).cached_input(u64::MAX)));
         let negative = json!({"usage": {"prompt_tokens": 4, "prompt_cache_hit_tokens": -1}});
-        assert_eq!(usage_of(&negative), Some(Usage::new(4, 0)));
+        assert_eq!(Usage::of_answer(&negative), Some(Usage::new(4, 0)));
     }
 }
