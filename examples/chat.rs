@@ -1,7 +1,7 @@
 //! One chat request, around reqwest: the README's example.
 
 use serde_json::{Value, json};
-use tollgate::{Limiter, Limits, Usage, estimate};
+use tollgate::{Limiter, Limits, Usage, Verdict, estimate};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,8 +19,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cost = estimate::request(&request)?.cost(); // by the model's own encoding
     let permit = limiter.acquire("gpt-4o-mini", cost).await?; // waits until every budget can pay
     let response = reqwest::Client::new().post(url).bearer_auth(key).json(&request).send().await?;
-    permit.observe(response.status(), response.headers()); // feature `http`
-    let answer: Value = response.error_for_status()?.json().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    permit.observe(status, &headers); // what the provider says is left; feature `http`
+    let body = response.bytes().await?;
+    if let Some(verdict) = Verdict::of_answer(status, &headers, Some(&body)) {
+        permit.refused(verdict).await; // shuts the budget for all until the provider's time
+        return Err(verdict.to_string().into());
+    }
+    let answer: Value = serde_json::from_slice(&body)?;
     match Usage::of_answer(&answer) {
         Some(used) => permit.release(used).await, // the true price; the rest comes back
         None => drop(permit),                     // the estimate stays charged
