@@ -264,10 +264,10 @@ impl Limiter {
 
 /// Tells the books and the estimator what an answer says. Not `async`: the answer need not be `Sync`.
 fn read<A: Answer>(permit: &Permit, answer: &A, learn: impl Fn(&Usage)) -> (Option<Verdict>, Option<Usage>) {
-    permit.observe(answer.status().unwrap_or(200), &Head(answer));
-    let usage = answer.usage();
+    let (verdict, usage) = (answer.verdict(), answer.usage());
+    permit.observe_as(answer.status().unwrap_or(200), &Head(answer), verdict.is_some());
     usage.iter().for_each(learn);
-    (answer.verdict(), usage)
+    (verdict, usage)
 }
 
 /// What the last attempt came to.

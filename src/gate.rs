@@ -220,14 +220,13 @@ impl Gate {
     }
 
     /// The head of a call's answer is in.
-    pub(crate) fn observe(&self, charged: &Charged, status: u16, seen: &Observation) -> Placed {
+    pub(crate) fn observe(&self, charged: &Charged, refused: bool, seen: &Observation) -> Placed {
         let (mut state, now) = self.enter();
         // The provider charged it before it began to work on the answer, and not before it was sent.
         // A time longer than the call was out is absurd, and tells nothing.
         let worked = seen.processing_time().map(nanos).filter(|&worked| worked <= now.uptime - charged.at);
         let latest = now.uptime - worked.unwrap_or(0);
         let placed = state.ledger.place(charged, now.at_uptime(latest), now);
-        let refused = status >= 400;
         if !refused {
             state.ledger.answered(charged);
         }

@@ -203,7 +203,8 @@ impl Limiter {
     }
 
     /// Lets calls to a model be sent again, and to those that share its budgets, after the provider had
-    /// said that it takes none from the account ([`AcquireError::Stopped`]).
+    /// said that it takes none from the account ([`AcquireError::Stopped`]), or had shut a budget for longer
+    /// than is believed.
     ///
     /// # Errors
     ///

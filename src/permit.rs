@@ -64,10 +64,16 @@ impl Permit {
     /// where the head tells how long the provider worked on the answer (`openai-processing-ms`), from that
     /// much earlier. What it says of limits and of what is left of them corrects the books, down and up, as
     /// far as is safe with the other calls that are out. The first head counts; a later call changes nothing.
+    /// Where an error comes with status 200, give it the status that it stands for.
     pub fn observe<H: Headers + ?Sized>(&self, status: impl Into<u16>, headers: &H) {
+        let status = status.into();
+        self.observe_as(status, headers, status >= 400);
+    }
+
+    /// The same, told by other means whether the call was refused.
+    pub(crate) fn observe_as<H: Headers + ?Sized>(&self, status: u16, headers: &H, refused: bool) {
         self.placed.get_or_init(|| {
-            let status = status.into();
-            self.gate.observe(&self.charged, status, &Observation::read(status, headers, None))
+            self.gate.observe(&self.charged, refused, &Observation::read(status, headers, None))
         });
     }
 

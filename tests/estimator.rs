@@ -246,3 +246,21 @@ async fn a_limiters_calls_teach_its_estimator() {
     let learned = limiter.estimator().request(&request).await.unwrap().cost().input_tokens();
     assert!((380..=420).contains(&learned), "{learned}");
 }
+
+#[tokio::test]
+async fn a_request_whose_history_the_provider_holds_teaches_nothing_about_others() {
+    let estimator = Estimator::new();
+    estimator.warm_up().await;
+    let tool =
+        json!({ "type": "function", "name": "now", "parameters": { "type": "object", "properties": {} } });
+    let whole = json!({ "model": "gpt-4o", "input": "What time is it?", "tools": [tool] });
+    let mut partial = whole.clone();
+    partial["previous_response_id"] = json!("resp_1");
+    let before = estimator.request(&whole).await.unwrap().cost();
+    for _ in 0..10 {
+        let estimate = estimator.request(&partial).await.unwrap();
+        assert!(estimate.is_partial());
+        estimator.learn(&estimate, &Usage::new(8_000, 10));
+    }
+    assert_eq!(estimator.request(&whole).await.unwrap().cost().input_tokens(), before.input_tokens());
+}

@@ -19,7 +19,7 @@ pub enum Accuracy {
     /// worst on megabytes of prose, code and JSON, and of documents of these kinds mixed (`docs/estimate`).
     /// A text that is made to be sparse where it is looked at is counted wrong.
     Sampled,
-    /// By the kinds of characters, since the vocabulary is not built yet, or long texts are too many: 7 % off on the
+    /// By the kinds of characters, since the vocabulary is not built yet, or there is too much text in one request: 7 % off on the
     /// average, 19 % at the 95th percentile, beside what `o200k_base` would count.
     Approximate,
 }

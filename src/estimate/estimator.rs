@@ -26,8 +26,8 @@ const AT_ONCE: usize = 200_000;
 /// let other tasks run. What is not: reading the JSON (2 ms for 10,000 messages) and
 /// hashing a text (a millisecond for 16 MB). Measured in `docs/estimate`.
 ///
-/// A request with more than 1 MiB of new text ([`EstimatorBuilder::exact_up_to`]) has the texts beyond
-/// sampled. Until a vocabulary is built (180 ms, on that thread), estimates go by the kinds of
+/// Of a request with more than 1 MiB of new text ([`EstimatorBuilder::exact_up_to`]), texts beyond are sampled if they
+/// have 64 KiB, and told by the kinds of their characters if they are shorter. Until a vocabulary is built (180 ms, on that thread), estimates go by the kinds of
 /// characters. [`Estimate::accuracy`] says how far each is to be trusted.
 ///
 /// # Example: estimate, call, learn
@@ -156,7 +156,8 @@ impl Estimator {
     /// Tells what a call that was estimated has really used: the whole prompt, cached or not.
     pub fn learn(&self, estimate: &Estimate, usage: &Usage) {
         let mut learned = self.inner.learned.lock();
-        if !estimate.is_certain() {
+        // Of a partial estimate, nobody knows how much of the rest the provider counted.
+        if !estimate.is_certain() && !estimate.is_partial() {
             let parts = estimate.parts();
             let flat = parts.images.saturating_add(parts.files);
             let counted = usage.input_tokens().saturating_sub(flat);
@@ -231,7 +232,7 @@ impl EstimatorBuilder {
         EstimatorBuilder { forecast, ..self }
     }
 
-    /// The bytes of new text that are counted in one request, at most; what is beyond is sampled. 1 MiB unless
+    /// The bytes of new text that are counted in one request, at most; of what is beyond, texts of 64 KiB are sampled, and shorter ones told by the kinds of their characters. 1 MiB unless
     /// told, which takes 50 to 100 ms, and 600 ms for text without blanks.
     pub fn exact_up_to(self, bytes: usize) -> Self {
         EstimatorBuilder { exact_up_to: bytes, ..self }

@@ -150,6 +150,7 @@ impl Ledger {
     /// Lets calls be sent again.
     pub(crate) fn resume(&mut self) {
         self.stopped = None;
+        self.open_doors();
     }
 
     /// Whether what a refused call wanted shows another rule than the one it was charged by.

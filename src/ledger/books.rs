@@ -162,7 +162,7 @@ impl Ledger {
         let open = |(name, limits): (String, Limits)| {
             let budgets = limits.quotas().iter().map(|quota| Budget::new(quota, 0, now)).collect();
             let mut scope = Scope { name, budgets, longest_prompt: limits.prompt_bound(), learning: None };
-            scope.begin_to_learn(&limits, now);
+            scope.begin_to_learn(&limits, 0, now);
             scope
         };
         let scopes: Vec<Scope> = layout.scopes.into_iter().map(open).collect();
@@ -214,6 +214,7 @@ impl Ledger {
             });
         self.scopes[scope].budgets = budgets.collect();
         self.scopes[scope].longest_prompt = limits.prompt_bound();
+        self.scopes[scope].begin_to_learn(limits, self.seq, now);
         let budgets = self.scopes.iter().flat_map(|scope| &scope.budgets);
         self.doors = budgets.filter(|budget| budget.door().is_some()).count();
         self.look_how_long_prompts_may_be();

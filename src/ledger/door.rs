@@ -139,9 +139,10 @@ impl Ledger {
         if self.doors == 0 {
             return;
         }
+        let amounts = charged.rule.reserve(&charged.cost);
         for &scope in &self.books[charged.book.index()].scopes {
             let scope = &mut self.scopes[scope];
-            for budget in &mut scope.budgets {
+            for budget in scope.budgets.iter_mut().filter(|budget| amounts[budget.unit] > 0) {
                 let Some(truth) = &mut budget.truth else { continue };
                 if visit(&mut truth.door).is_some() {
                     self.doors -= 1;
@@ -149,6 +150,13 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Opens every door.
+    pub(super) fn open_doors(&mut self) {
+        let budgets = self.scopes.iter_mut().flat_map(|scope| &mut scope.budgets);
+        budgets.filter_map(|budget| budget.truth.as_mut()).for_each(|truth| truth.door = None);
+        self.doors = 0;
     }
 
     /// Whether every door that a call meets lets one try; an error where none does for good.

@@ -17,6 +17,8 @@ const AGREE: u8 = 3;
 const UNTOLD: u8 = 12;
 /// Of so many limits at once the windows are being found out.
 const CANDIDATES: usize = 8;
+/// More budgets than any provider has, and few enough to go over with each call.
+const BUDGETS: usize = 16;
 const MINUTE: Duration = Duration::from_secs(60);
 /// As many as anybody would want.
 const LIFTED: u64 = 1 << 32;
@@ -52,8 +54,9 @@ impl Learning {
             0
         });
         let candidate = &mut self.candidates[index];
-        candidate.answers += 1;
-        candidate.agree = if candidate.period == reading.window { candidate.agree + 1 } else { 1 };
+        candidate.answers = candidate.answers.saturating_add(1);
+        let again = candidate.period == reading.window;
+        candidate.agree = if again { candidate.agree.saturating_add(1) } else { 1 };
         candidate.period = reading.window;
         let told = reading.window.filter(|_| candidate.agree >= AGREE);
         told.or_else(|| (candidate.answers >= UNTOLD).then_some(MINUTE))
@@ -61,14 +64,15 @@ impl Learning {
 }
 
 impl Scope {
-    pub(super) fn begin_to_learn(&mut self, limits: &Limits, now: Now) {
+    pub(super) fn begin_to_learn(&mut self, limits: &Limits, born: u64, now: Now) {
+        self.learning = None;
         if !limits.are_learned() {
             return;
         }
         let careful = self.budgets.is_empty();
         self.learning = Some(Learning { careful, ..Learning::default() });
         if careful {
-            self.budgets.push(Budget::new(&Quota::concurrency(FIRST), 0, now));
+            self.budgets.push(Budget::new(&Quota::concurrency(FIRST), born, now));
         }
     }
 
@@ -93,7 +97,7 @@ impl Ledger {
             return;
         };
         let quota = Quota::refill(unit, limit, period);
-        if quota.validate().is_err() {
+        if quota.validate().is_err() || scope.budgets.len() >= BUDGETS {
             return;
         }
         // Of one family there may be several readings, and answers that are still on their way.
@@ -125,7 +129,13 @@ impl Ledger {
         for &scope in &self.books[charged.book.index()].scopes {
             if let Some(pace) = self.scopes[scope].pace() {
                 let calls = pace.quota.limit();
-                let next = if answered { calls + 1 } else { (calls / 2).max(1) };
+                // That a few calls pass says nothing about more, unless about as many were out as may be.
+                let out = calls.saturating_sub(u64::try_from(pace.bucket.remaining()).unwrap_or(0));
+                let next = match answered {
+                    true if 2 * out < calls => continue,
+                    true => calls + 1,
+                    false => (calls / 2).max(1),
+                };
                 pace.adopt(Quota::concurrency(next), now);
             }
         }

@@ -40,7 +40,7 @@ use super::books::Budget;
 use super::door::Door;
 use super::law::Signs;
 use crate::provider::Reading;
-use crate::quota::{Quota, Window};
+use crate::quota::{Quota, Unit, Window};
 use crate::time::{Now, nanos};
 
 /// How many calls are remembered: an answer to an older one corrects nothing.
@@ -253,6 +253,9 @@ impl Budget {
 
     /// A refusal that the books did not foresee: something more stays unused.
     pub(super) fn widen(&mut self, now: Now) {
+        if self.unit == Unit::InFlight {
+            return; // A slot comes back when its call ends, and no time makes good for one that stays unused.
+        }
         self.margin = (self.margin + self.capacity / WIDER + 1).min(self.capacity / 2);
         self.truth().margin_at = now.uptime;
     }
@@ -290,6 +293,9 @@ impl Budget {
 
     /// Corrects the level to what is consistent with an answer.
     pub(super) fn reconcile(&mut self, told: &Told, now: Now) {
+        if self.unit == Unit::InFlight {
+            return;
+        }
         let Some(truth) = &mut self.truth else { return };
         let Some(mark) = truth.mark(told.seq).filter(|mark| mark.seq >= truth.newest) else { return };
         truth.newest = mark.seq;

@@ -5,7 +5,7 @@ use crate::event::Event;
 
 /// What happens in a limiter from the moment of [`Limiter::events`](crate::Limiter::events) on.
 ///
-/// The last 256 events are kept for a listener that does not keep up; it misses the older ones.
+/// What two threads bring about at one instant may be told in either order. The last 256 events are kept for a listener that does not keep up; it misses the older ones.
 #[derive(Debug)]
 pub struct Events {
     receiver: Receiver<Event>,

@@ -165,7 +165,7 @@ impl Limits {
 
     /// Learns what is not given from the provider's answers: a limit that they name, with its window, is kept
     /// from then on. Until the first one is known, few calls are out at once: four, one more with
-    /// each answer, half as many after a refusal.
+    /// each answer while about so many are, half as many after a refusal. Changed limits are learned anew.
     ///
     /// # Example: a key of which nothing is known
     ///

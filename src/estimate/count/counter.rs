@@ -25,6 +25,11 @@ pub trait TokenCounter: Send + Sync {
     ///
     /// It is called on the caller's thread with what takes less than a millisecond together, and
     /// on a thread of the estimator's own with more.
+    ///
+    /// # Panics
+    ///
+    /// On the caller's thread a panic unwinds through the estimate; on the estimator's own it costs the exactness
+    /// of that estimate.
     fn count(&self, text: &str, encoding: Encoding) -> u64;
 
     /// Whether counting with `encoding` needs nothing to be built first. Until it does not,

@@ -20,14 +20,14 @@ const AT_ONCE: usize = 512 * 1024;
 pub(in crate::estimate) struct CountingThread {
     counter: Arc<dyn TokenCounter>,
     jobs: OnceLock<Option<Sender<Job>>>,
-    copies: Semaphore,
+    copies: Arc<Semaphore>,
 }
 
 type Job = Box<dyn FnOnce(&dyn TokenCounter) + Send>;
 
 impl CountingThread {
     pub(in crate::estimate) fn new(counter: Arc<dyn TokenCounter>) -> Self {
-        CountingThread { counter, jobs: OnceLock::new(), copies: Semaphore::new(COPIES) }
+        CountingThread { counter, jobs: OnceLock::new(), copies: Arc::new(Semaphore::new(COPIES)) }
     }
 
     /// The tokens of each of `texts`; `None` if the counter panicked, or no thread can be had.
@@ -36,10 +36,12 @@ impl CountingThread {
         texts: impl Iterator<Item = &'t str>,
         encoding: Encoding,
     ) -> Option<Vec<u64>> {
-        let _copy = self.copies.acquire().await.ok()?;
+        let copy = self.copies.clone().acquire_owned().await.ok()?;
         let texts = Copies::of(texts).await;
         let (done, counts) = oneshot::channel::<Vec<u64>>();
         self.send(move |counter| {
+            // Counts as a copy until it is gone, also where nobody waits for it any more.
+            let _copy = copy;
             // Nobody wants to know any more if the estimate was dropped.
             if !done.is_closed() {
                 let _ = done.send(texts.iter().map(|text| counter.count(text, encoding)).collect());
