@@ -11,6 +11,7 @@
 //! to get on. See [`alarm`](self::alarm).
 
 mod alarm;
+mod dispatch;
 mod eta;
 mod refusal;
 mod wakes;
@@ -29,7 +30,7 @@ use crate::error::AcquireError;
 use crate::event::Event;
 use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Request, ScopeSnapshot, Tenant};
 use crate::provider::Observation;
-use crate::queue::{Key, Queue, Rules, Served, Standing};
+use crate::queue::{Key, Queue, Rules, Standing};
 use crate::quota::{Limits, Waiting};
 use crate::time::{Clock, Now, Origin, nanos};
 
@@ -378,36 +379,6 @@ impl State {
         if let Some(scope) = self.ledger.tenant_scope(charged.book) {
             self.queue.unpark_for(scope);
         }
-    }
-
-    /// Grants what is due, in order. Says at which uptime something else will be.
-    fn dispatch(&mut self, now: Now, wakes: &mut Wakes) -> Option<u64> {
-        while let Some(charged) = self.queue.lapsed(now.uptime) {
-            self.ledger.settle(&charged, None, &End::Cancelled, now);
-            self.came_back(&charged);
-        }
-        let mut next = None;
-        // What is due at the very instant of a deadline is in time.
-        while !wakes.is_full() {
-            match self.queue.serve(&mut self.ledger, now) {
-                Ok(Served::Granted(key)) => wakes.push(&mut self.queue.call(key).kept),
-                // The limits were lowered while it waited.
-                Ok(Served::Never(key)) => {
-                    let request = self.queue.call(key).request;
-                    let error = self.explain(&request, 0, now);
-                    wakes.push(self.queue.fail(key, error));
-                }
-                Err(at) => {
-                    next = at;
-                    let Some(key) = self.queue.late(now.uptime) else { break };
-                    let request = self.queue.call(key).request;
-                    let ahead = self.queue.ahead_of(key);
-                    let error = self.explain(&request, ahead, now);
-                    wakes.push(self.queue.fail(key, error));
-                }
-            }
-        }
-        next.into_iter().chain(self.queue.next_event()).min()
     }
 }
 

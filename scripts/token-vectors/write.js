@@ -2,7 +2,7 @@
 // tokenizer, compiled to WebAssembly). Text that looks like a special token counts as text.
 //
 //     npm install && npm run write              writes the same file again
-//     node write.js 7 /tmp/others.csv           other strings: another seed
+//     node write.js 7 others.csv                other strings: another seed
 //
 // The strings are slices of one corpus: the parts of tests/fixtures/corpus.json, joined. A row is
 //
