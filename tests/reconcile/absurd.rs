@@ -170,3 +170,28 @@ async fn a_limit_that_is_set_below_the_providers_is_not_overruled_by_answers() {
         assert_eq!(budget(&limiter).0, LIMIT / 2);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_took_is_missing_beside_what_was_sent_since() {
+    for law in [LawKind::Refill, LawKind::Sliding] {
+        let quota = quota(law, Unit::Tokens, LIMIT).guard(Duration::ZERO);
+        let limiter = Limiter::builder().model(M, Limits::new().with(quota)).build().unwrap();
+        answered(&limiter, LIMIT, 9_990).await;
+        let first = limiter.try_acquire(M, Cost::input(100)).unwrap();
+        let _later = limiter.try_acquire(M, Cost::input(1_000)).unwrap();
+        // 10 and 100 of ours, and 500 of somebody else; the later call is not in it.
+        hear(&first, "10000", "9390", "");
+        let (_, level) = budget(&limiter);
+        assert!((8_389..=8_391).contains(&level), "{law:?}: {level}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_is_not_filled_by_an_answer_that_names_no_limit() {
+    let limits = Limits::new().with(quota(LawKind::Sliding, Unit::Tokens, 1_000)).charge(Charge::InputOnly);
+    let limiter = Limiter::builder().model(M, limits).build().unwrap();
+    answered(&limiter, LIMIT, 9_990).await;
+    let permit = limiter.try_acquire(M, Cost::input(900)).unwrap();
+    hear(&permit, "", "950", "");
+    assert_eq!(budget(&limiter), (1_000, 90));
+}
