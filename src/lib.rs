@@ -95,4 +95,5 @@ pub use retry::Retries;
 #[cfg(all(doctest, feature = "tiktoken", feature = "http"))]
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../DESIGN.md")]
+#[doc = include_str!("../docs/cookbook.md")]
 struct Documents;
