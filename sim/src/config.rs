@@ -51,7 +51,9 @@ pub struct Config {
     pub headers: HeaderFamily,
     /// Failures on purpose.
     pub faults: Faults,
-    /// The key that calls must show, as `authorization: Bearer KEY` or `api-key: KEY`. `None` lets everyone in.
+    /// Streamed answers that go wrong on purpose.
+    pub stream_faults: StreamFaults,
+    /// The key that calls must show, as `authorization: Bearer KEY`, `api-key: KEY` or `x-api-key: KEY`. `None` lets everyone in.
     pub api_key: Option<String>,
     /// The models there are. Empty means all. They share one set of budgets.
     pub models: Vec<String>,
@@ -77,6 +79,7 @@ impl Default for Config {
             seed: 0,
             headers: HeaderFamily::OpenAi,
             faults: Faults::default(),
+            stream_faults: StreamFaults::default(),
             api_key: None,
             models: Vec::new(),
         }
@@ -184,4 +187,15 @@ pub struct Faults {
     pub server_errors: f64,
     /// Ended by closing the connection before any byte of the answer.
     pub dropped_connections: f64,
+}
+
+/// Shares, from 0 to 1, of the streamed answers that begin well, with status 200, and go wrong before their end. What was made
+/// until then is charged where output is.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamFaults {
+    /// Ended by closing the connection.
+    pub cut_streams: f64,
+    /// Ended by an event that tells an error.
+    pub stream_errors: f64,
 }

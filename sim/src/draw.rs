@@ -1,15 +1,18 @@
 //! Seeded draws: what is random about a call follows from the seed and the call, never from the order of arrival.
 
 use crate::config::{Config, Latency};
-use crate::provider::Fault;
+use crate::provider::{Break, Fault, StreamFault};
 use std::time::Duration;
 
 /// What is drawn for one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Draw {
     pub(crate) latency: Duration,
     pub(crate) output_tokens: u64,
     pub(crate) fault: Option<Fault>,
+    stream_fault: Option<StreamFault>,
+    /// How much of the answer there is before `stream_fault`.
+    share: f64,
 }
 
 impl Draw {
@@ -27,7 +30,22 @@ impl Draw {
         } else {
             None
         };
-        Self { latency, output_tokens, fault }
+        let (luck, faults) = (source.unit(), config.stream_faults);
+        let stream_fault = if luck < faults.cut_streams {
+            Some(StreamFault::Cut)
+        } else if luck < faults.cut_streams + faults.stream_errors {
+            Some(StreamFault::Error)
+        } else {
+            None
+        };
+        Self { latency, output_tokens, fault, stream_fault, share: source.unit() }
+    }
+
+    /// Where an answer of `output_tokens` goes wrong if it is streamed: after its first token at the earliest, and after
+    /// its last one at the latest.
+    pub(crate) fn breaks(&self, output_tokens: u64) -> Option<Break> {
+        let after = 1 + (output_tokens as f64 * self.share) as u64;
+        self.stream_fault.map(|fault| Break { fault, after: after.min(output_tokens) })
     }
 }
 
@@ -68,7 +86,7 @@ fn mix(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Faults;
+    use crate::config::{Faults, StreamFaults};
 
     fn draws(config: &Config) -> Vec<Draw> {
         (0..10_000).map(|id| Draw::new(config, id, 0, 100)).collect()
@@ -120,5 +138,33 @@ mod tests {
         let count = |fault| drawn.iter().filter(|draw| draw.fault == fault).count();
         assert!((900..=1_100).contains(&count(Some(Fault::ServerError))));
         assert!((1_850..=2_150).contains(&count(Some(Fault::DroppedConnection))));
+    }
+
+    #[test]
+    fn streams_break_in_the_share_asked_for_anywhere_after_their_first_token() {
+        let stream_faults = StreamFaults { cut_streams: 0.1, stream_errors: 0.2 };
+        let drawn = draws(&Config { stream_faults, ..Config::default() });
+        let of = |fault| {
+            drawn
+                .iter()
+                .filter_map(|draw| draw.breaks(10))
+                .filter(|found| found.fault == fault)
+                .collect::<Vec<_>>()
+        };
+        assert!((900..=1_100).contains(&of(StreamFault::Cut).len()));
+        let errors = of(StreamFault::Error);
+        assert!((1_850..=2_150).contains(&errors.len()));
+        for after in 1..=10 {
+            assert!(errors.iter().any(|found| found.after == after), "{after}");
+        }
+        assert!(errors.iter().all(|found| (1..=10).contains(&found.after)));
+    }
+
+    #[test]
+    fn what_streams_draw_changes_nothing_else() {
+        let stream_faults = StreamFaults { cut_streams: 0.5, stream_errors: 0.5 };
+        let plain = |draw: &Draw| (draw.latency, draw.output_tokens, draw.fault);
+        let with: Vec<_> = draws(&Config { stream_faults, ..Config::default() }).iter().map(plain).collect();
+        assert_eq!(with, draws(&Config::default()).iter().map(plain).collect::<Vec<_>>());
     }
 }

@@ -36,6 +36,7 @@ mod server;
 mod shared;
 mod span;
 mod speech;
+mod status;
 #[cfg(feature = "server")]
 mod tokens;
 mod trouble;
@@ -43,10 +44,12 @@ mod trouble;
 mod wire;
 
 pub use budget::{Budget, Level, Levels};
-pub use config::{ChargeRule, Config, Faults, HeaderFamily, Latency, LawKind, OutputShare};
+pub use config::{ChargeRule, Config, Faults, HeaderFamily, Latency, LawKind, OutputShare, StreamFaults};
 pub use log::{Entry, Outcome, Summary, WindowTotal};
 pub use oracle::{NeverFits, OracleRun, TraceRequest, oracle};
-pub use provider::{Admission, Decision, Earliest, Fault, Provider, Refusal, Request, Ticket, TooLarge};
+pub use provider::{
+    Admission, Break, Decision, Earliest, Fault, Provider, Refusal, Request, StreamFault, Ticket, TooLarge,
+};
 #[cfg(feature = "server")]
 pub use server::{RunningServer, Server};
 pub use shared::{Denied, SharedProvider, Slot};

@@ -1,7 +1,9 @@
 //! The record of everything a provider decided, and what it adds up to.
 
 use crate::budget::Budget;
-use crate::provider::Fault;
+use crate::config::HeaderFamily;
+use crate::provider::{Fault, StreamFault};
+use crate::status;
 use crate::trouble::Trouble;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +27,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Let in, and answered well.
+    /// Let in, and answered with status 200.
     Admitted,
     /// Let in and charged, then failed on purpose.
     Failed(Fault),
@@ -35,8 +37,19 @@ pub enum Outcome {
     TooLarge,
     /// Turned away before any budget was asked. Nothing was charged.
     TurnedAway(Trouble),
-    /// Over: its slot is free.
+    /// Over as it was meant to be: its slot is free.
     Finished,
+    /// Over because its client left before the end: its slot is free. What was made until then is charged where output is.
+    Abandoned,
+    /// Over because its streamed answer went wrong on purpose: its slot is free. Charged as [`Abandoned`](Self::Abandoned).
+    Broken(StreamFault),
+}
+
+impl Outcome {
+    /// Whether it is the end of a call that was let in before, and not a decision.
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Finished | Self::Abandoned | Self::Broken(_))
+    }
 }
 
 /// What a log adds up to.
@@ -57,6 +70,22 @@ pub struct Summary {
     /// Calls turned away while the provider was in trouble.
     #[serde(default)]
     pub turned_away: u64,
+    /// Answers with status 429, whatever the reason. Groq's to what is too large have another, and so have some to calls
+    /// that are turned away.
+    #[serde(default)]
+    pub status_429: u64,
+    /// Calls whose client left before the end.
+    #[serde(default)]
+    pub abandoned: u64,
+    /// Streamed answers that were cut.
+    #[serde(default)]
+    pub cut_streams: u64,
+    /// Streamed answers that ended with an error.
+    #[serde(default)]
+    pub stream_errors: u64,
+    /// Calls let in that are not over.
+    #[serde(default)]
+    pub in_flight: u64,
     /// Tokens charged in all.
     pub tokens_charged: u64,
     /// What was charged in each aligned window of one minute in which anything was, in order.
@@ -81,10 +110,9 @@ pub struct WindowTotal {
 }
 
 impl Summary {
-    /// Adds up `log`, with windows of `period` nanoseconds.
-    pub fn of(log: &[Entry], period: u64) -> Self {
+    /// Adds up `log`, with windows of `period` nanoseconds. `family` tells which answers have status 429.
+    pub fn of(log: &[Entry], period: u64, family: HeaderFamily) -> Self {
         let mut summary = Self::default();
-        let mut in_flight = 0;
         for entry in log {
             summary.tokens_charged += entry.charged;
             match entry.outcome {
@@ -98,18 +126,24 @@ impl Summary {
                 }
                 Outcome::TooLarge => summary.too_large += 1,
                 Outcome::TurnedAway(_) => summary.turned_away += 1,
-                Outcome::Finished => in_flight -= 1,
+                Outcome::Finished => {}
+                Outcome::Abandoned => summary.abandoned += 1,
+                Outcome::Broken(StreamFault::Cut) => summary.cut_streams += 1,
+                Outcome::Broken(StreamFault::Error) => summary.stream_errors += 1,
             }
             let admitted = matches!(entry.outcome, Outcome::Admitted | Outcome::Failed(_));
             if admitted {
-                in_flight += 1;
-                summary.max_in_flight = summary.max_in_flight.max(in_flight);
+                summary.in_flight += 1;
+                summary.max_in_flight = summary.max_in_flight.max(summary.in_flight);
                 summary.first_admission.get_or_insert(entry.at);
                 summary.last_admission = Some(entry.at);
             }
-            if entry.outcome != Outcome::Finished {
+            if entry.outcome.is_end() {
+                summary.in_flight -= 1;
+            } else {
                 summary.requests += 1;
             }
+            summary.status_429 += u64::from(status::of(family, entry.outcome) == Some(429));
             if admitted || entry.charged > 0 {
                 summary.count(entry.at / period * period, u64::from(admitted), entry.charged);
             }

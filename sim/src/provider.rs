@@ -74,6 +74,8 @@ pub struct Admission {
     pub charged: u64,
     /// How it fails, if it does.
     pub fault: Option<Fault>,
+    /// Where its answer goes wrong, if it does and is streamed.
+    pub breaks: Option<Break>,
     /// The budgets after the charge.
     pub levels: Levels,
 }
@@ -128,6 +130,25 @@ pub enum Fault {
     ServerError,
     /// With a closed connection in place of an answer.
     DroppedConnection,
+}
+
+/// How a streamed answer goes wrong after it began well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamFault {
+    /// The connection is closed.
+    Cut,
+    /// An event tells an error, and is the last one.
+    Error,
+}
+
+/// Where a streamed answer goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Break {
+    /// How.
+    pub fault: StreamFault,
+    /// Tokens of the answer that are sent before.
+    pub after: u64,
 }
 
 /// The slot of an admitted call. It is held until this is given to [`Provider::finish`].
@@ -187,18 +208,27 @@ impl Provider {
     /// Frees the slot of a call that ended at `now` as it was meant to, and charges its output where that is the rule.
     pub fn finish(&mut self, now: u64, ticket: Ticket) {
         let output_tokens = ticket.output_tokens;
-        self.finish_early(now, ticket, output_tokens);
+        self.end(now, ticket, output_tokens, Outcome::Finished);
     }
 
-    /// As [`finish`](Self::finish), for a call that ended at `now` after `output_tokens` of its answer.
-    pub fn finish_early(&mut self, now: u64, ticket: Ticket, output_tokens: u64) {
+    /// As [`finish`](Self::finish), for a call whose client left at `now`, after `output_tokens` of the answer.
+    pub fn abandon(&mut self, now: u64, ticket: Ticket, output_tokens: u64) {
+        self.end(now, ticket, output_tokens, Outcome::Abandoned);
+    }
+
+    /// As [`finish`](Self::finish), for a streamed answer that went wrong at `now`, after `output_tokens` of it.
+    pub fn break_off(&mut self, now: u64, ticket: Ticket, output_tokens: u64, fault: StreamFault) {
+        self.end(now, ticket, output_tokens, Outcome::Broken(fault));
+    }
+
+    pub(crate) fn end(&mut self, now: u64, ticket: Ticket, output_tokens: u64, outcome: Outcome) {
         let now = self.advance(now);
         let charged = match self.config.charge {
             ChargeRule::InputOnly | ChargeRule::InputPlusMaxOutput => 0,
             ChargeRule::RealUsage => output_tokens.min(ticket.output_tokens),
         };
         self.books.finish(now, charged);
-        self.record(now, ticket.id, Outcome::Finished, None, charged);
+        self.record(now, ticket.id, outcome, None, charged);
     }
 
     /// When `request` would be let in, not before `now`.
@@ -243,7 +273,7 @@ impl Provider {
 
     /// What the log adds up to, in windows of this provider's minute.
     pub fn summary(&self) -> Summary {
-        Summary::of(&self.log, self.books.minute())
+        Summary::of(&self.log, self.books.minute(), self.config.headers)
     }
 
     fn advance(&mut self, now: u64) -> u64 {
@@ -278,6 +308,7 @@ impl Provider {
             output_tokens,
             charged: price.tokens,
             fault: draw.fault,
+            breaks: draw.breaks(output_tokens).filter(|_| draw.fault.is_none()),
             levels: self.books.levels(now),
         }
     }

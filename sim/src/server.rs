@@ -2,7 +2,12 @@
 
 mod answer;
 mod chat;
+mod completion;
 mod embeddings;
+mod messages;
+mod responses;
+mod stream;
+mod text;
 
 use crate::config::Config;
 use crate::log::{Entry, Summary};
@@ -42,8 +47,10 @@ pub struct RunningServer {
 impl Server {
     /// Listens on `addr`; port 0 takes a free one.
     ///
-    /// It answers `POST /v1/chat/completions`, `POST /v1/embeddings`, `GET /sim/summary` and `GET /sim/log`. A call is named
-    /// by its header `x-sim-request`, a whole number, and else by a hash of its body; see [`Request::id`](crate::Request::id).
+    /// It answers `POST` to `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings` and, by Anthropic's protocol, `/v1/messages`;
+    /// the first three at Azure's `/openai/v1/...` too, and chats and embeddings at `/openai/deployments/{deployment}/...`, where
+    /// the deployment is the model. `GET /sim/summary` and `GET /sim/log` give account. A call is named by its header
+    /// `x-sim-request`, a whole number, and else by a hash of its body; see [`Request::id`](crate::Request::id).
     ///
     /// # Errors
     /// If the address cannot be listened on.
@@ -109,8 +116,12 @@ impl RunningServer {
 
 fn router(provider: SharedProvider) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat::complete))
-        .route("/v1/embeddings", post(embeddings::embed))
+        .merge(openai("/v1"))
+        .merge(openai("/openai/v1"))
+        .merge(openai("/openai/deployments/{deployment}"))
+        .route("/v1/responses", post(responses::create))
+        .route("/openai/v1/responses", post(responses::create))
+        .route("/v1/messages", post(messages::create))
         .route(
             "/sim/summary",
             get(async |State(provider): State<SharedProvider>| answer::json(&provider.summary())),
@@ -118,6 +129,13 @@ fn router(provider: SharedProvider) -> Router {
         .route("/sim/log", get(async |State(provider): State<SharedProvider>| answer::json(&provider.log())))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(provider)
+}
+
+/// What OpenAI and Azure have in common below `base`.
+fn openai(base: &str) -> Router<SharedProvider> {
+    Router::new()
+        .route(&format!("{base}/chat/completions"), post(chat::complete))
+        .route(&format!("{base}/embeddings"), post(embeddings::embed))
 }
 
 async fn accept(listener: TcpListener, router: Router, mut stopped: oneshot::Receiver<()>) {

@@ -3,8 +3,8 @@
 use crate::budget::{Budget, Levels};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::{Entry, Summary};
-use crate::provider::{Decision, Fault, Provider, Refusal, Request, Ticket, TooLarge};
+use crate::log::{Entry, Outcome, Summary};
+use crate::provider::{Break, Decision, Fault, Provider, Refusal, Request, StreamFault, Ticket, TooLarge};
 use crate::trouble::Trouble;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,19 +39,23 @@ pub enum Denied {
     TurnedAway(Trouble),
 }
 
-/// A call in flight. Dropping it ends the call early: the slot is free at once.
+/// A call in flight. Dropping it is what a client that leaves does: the slot is free at once, and what was [`made`](Slot::made)
+/// is charged where output is.
 #[derive(Debug)]
 pub struct Slot {
     provider: SharedProvider,
     /// `None` once the call is over.
     ticket: Option<Ticket>,
     made: u64,
+    /// How the call ends when this is dropped.
+    end: Outcome,
     at: u64,
     latency: Duration,
     output_tokens: u64,
     charged: u64,
     input_tokens: u64,
     fault: Option<Fault>,
+    breaks: Option<Break>,
     levels: Levels,
 }
 
@@ -103,12 +107,14 @@ impl SharedProvider {
                 provider: self.clone(),
                 ticket: Some(admission.ticket),
                 made: 0,
+                end: Outcome::Abandoned,
                 at: admission.at,
                 latency: admission.latency,
                 output_tokens: admission.output_tokens,
                 charged: admission.charged,
                 input_tokens: request.input_tokens,
                 fault: admission.fault,
+                breaks: admission.breaks,
                 levels: admission.levels,
             }),
         }
@@ -196,6 +202,11 @@ impl Slot {
         self.fault
     }
 
+    /// Where the answer goes wrong, if it does and is streamed.
+    pub fn breaks(&self) -> Option<Break> {
+        self.breaks
+    }
+
     /// The budgets right after the charge.
     pub fn levels(&self) -> Levels {
         self.levels
@@ -234,7 +245,13 @@ impl Slot {
     /// Ends the call now, with all of its answer; returns the tokens of the answer.
     pub fn finish(mut self) -> u64 {
         self.made = self.output_tokens;
+        self.end = Outcome::Finished;
         self.output_tokens
+    }
+
+    /// Ends the call now, with what was made of its answer so far.
+    pub fn break_off(mut self, fault: StreamFault) {
+        self.end = Outcome::Broken(fault);
     }
 }
 
@@ -243,7 +260,7 @@ impl Drop for Slot {
         if let Some(ticket) = self.ticket.take() {
             let mut state = self.provider.lock();
             let now = self.provider.now();
-            state.provider.finish_early(now, ticket, self.made);
+            state.provider.end(now, ticket, self.made, self.end);
         }
     }
 }
@@ -288,6 +305,10 @@ mod tests {
         slot.made(20);
         drop(slot);
         assert_eq!(provider.summary().tokens_charged, 30);
+        assert_eq!(
+            provider.log().last().map(|entry| (entry.outcome, entry.charged)),
+            Some((Outcome::Abandoned, 20))
+        );
         assert_eq!(provider.levels().in_flight, 0);
     }
 }

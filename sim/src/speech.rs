@@ -3,6 +3,8 @@
 //! The server sends them; clients in the same process are given them as data.
 
 pub(crate) mod headers;
+#[cfg(feature = "server")]
+pub(crate) mod invalid;
 pub(crate) mod problem;
 
 use crate::provider::Request;
@@ -56,9 +58,10 @@ impl SharedProvider {
         let config = self.config();
         Scene {
             family: config.headers,
+            words: config.headers,
             charge: config.charge,
             model,
-            request_id: format!("req_{id:016x}{now:016x}"),
+            request_id: request_id(id, now),
             streamed,
             now: headers::utc(now),
         }
@@ -77,6 +80,11 @@ impl Slot {
         headers.push(headers::processing_ms(at, now));
         owned(headers)
     }
+}
+
+/// Names the answer to the call `id` at `now`.
+pub(crate) fn request_id(id: u64, now: u64) -> String {
+    format!("req_{id:016x}{now:016x}")
 }
 
 fn owned(headers: Headers) -> Vec<(String, String)> {

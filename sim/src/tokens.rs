@@ -15,9 +15,14 @@ const IMAGE: u64 = 765;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub fn chat_tokens(request: &ChatRequest) -> u64 {
-    let encoding = encoding(&request.model);
-    let answer = if request.model.starts_with("gpt-5") { 2 } else { 3 };
-    answer + request.messages.iter().map(|message| message_tokens(encoding, message)).sum::<u64>()
+    conversation_tokens(&request.model, &request.messages)
+}
+
+/// As [`chat_tokens`], whatever the protocol. Nobody outside knows how Claude counts, so it is counted as new models are.
+pub(crate) fn conversation_tokens(model: &str, messages: &[Message]) -> u64 {
+    let encoding = encoding(model);
+    let answer = if model.starts_with("gpt-5") { 2 } else { 3 };
+    answer + messages.iter().map(|message| message_tokens(encoding, message)).sum::<u64>()
 }
 
 /// The tokens of an embeddings request's input.
@@ -38,19 +43,25 @@ pub(crate) fn load_encodings() {
 }
 
 fn message_tokens(encoding: &CoreBPE, message: &Message) -> u64 {
-    let content = match &message.content {
-        None => 0,
-        Some(Content::Text(text)) => count(encoding, text),
-        Some(Content::Parts(parts)) => parts.iter().map(|part| part_tokens(encoding, part)).sum(),
-    };
+    let content = message.content.as_ref().map_or(0, |content| content_tokens(encoding, content));
     let name = message.name.as_deref().map_or(0, |name| count(encoding, name) + 1);
     3 + count(encoding, &message.role) + content + name
 }
 
+fn content_tokens(encoding: &CoreBPE, content: &Content) -> u64 {
+    match content {
+        Content::Text(text) => count(encoding, text),
+        Content::Parts(parts) => parts.iter().map(|part| part_tokens(encoding, part)).sum(),
+    }
+}
+
 fn part_tokens(encoding: &CoreBPE, part: &Part) -> u64 {
     match part.kind.as_str() {
-        "image_url" => IMAGE,
-        _ => part.text.as_deref().map_or(0, |text| count(encoding, text)),
+        "image_url" | "image" | "input_image" => IMAGE,
+        _ => {
+            let text = part.text.as_deref().map_or(0, |text| count(encoding, text));
+            text + part.content.as_ref().map_or(0, |content| content_tokens(encoding, content))
+        }
     }
 }
 

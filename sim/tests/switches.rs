@@ -142,6 +142,8 @@ async fn each_family_says_in_its_own_words_that_it_is_in_trouble() {
             let stormy = matches!(trouble, Trouble::Storm { .. });
             assert_eq!(told, (stormy && hint).then_some("20"), "{headers:?} {trouble:?}");
         }
+        let told = statuses.iter().filter(|&&status| status == 429).count() as u64;
+        assert_eq!(provider.summary().status_429, told, "{headers:?}");
     }
 }
 
@@ -176,4 +178,9 @@ async fn a_refusal_as_data_reads_like_a_real_one() {
     let numbers = "Limit 6000, Used 6000, Requested 150. Please try again in 1.5s.";
     assert!(answer.body.contains(numbers), "{}", answer.body);
     assert!(admit(&provider, 6_001).unwrap_err().body.contains("Request too large"));
+    assert_eq!(provider.summary().status_429, 2);
+    let groq =
+        SharedProvider::starting_at(Config { headers: HeaderFamily::Groq, ..provider.config().clone() }, 0);
+    assert_eq!(admit(&groq, 6_001).unwrap_err().status, 413);
+    assert_eq!(groq.summary().status_429, 0);
 }

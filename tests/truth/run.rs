@@ -38,7 +38,7 @@ impl Run {
 
     /// Our calls that arrived, in order.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &Entry> {
-        self.log.iter().filter(|entry| is_ours(entry) && entry.outcome != Outcome::Finished)
+        self.log.iter().filter(|entry| is_ours(entry) && !entry.outcome.is_end())
     }
 
     /// 429s to our calls because of a limit, per call that we sent, in these minutes.
@@ -61,7 +61,7 @@ impl Run {
 
     /// How many of the second client's calls were let in, in parts of all it made.
     pub(crate) fn second_client_let_in(&self) -> f64 {
-        let made = || self.log.iter().filter(|entry| !is_ours(entry) && entry.outcome != Outcome::Finished);
+        let made = || self.log.iter().filter(|entry| !is_ours(entry) && !entry.outcome.is_end());
         made().filter(|entry| entry.outcome == Outcome::Admitted).count() as f64
             / made().count().max(1) as f64
     }

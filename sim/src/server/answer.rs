@@ -1,11 +1,15 @@
 //! What all answers have in common.
 
+use crate::config::HeaderFamily;
 use crate::provider::{Fault, Request};
 use crate::shared::{SharedProvider, Slot};
 use crate::speech::headers::{self, Headers, Scene};
+use crate::speech::invalid::Wrong;
 use crate::speech::problem::Problem;
+use crate::speech::request_id;
 use axum::body::{Body, Bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::extract::Path;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -22,44 +26,74 @@ pub(super) struct Incoming {
     pub(super) provider: SharedProvider,
     /// Names the call; see [`Request::id`].
     pub(super) id: u64,
+    /// What is shown as the key.
+    key: Option<String>,
+    /// The model, where the path tells it.
+    deployment: Option<String>,
+    /// Whether it is made by Anthropic's own protocol.
+    by_messages: bool,
     body: Bytes,
 }
 
 impl Incoming {
-    /// Lets in who shows the right key.
-    pub(super) fn new(provider: SharedProvider, headers: &HeaderMap, body: Bytes) -> Result<Self, Problem> {
-        if let Some(key) = &provider.config().api_key {
-            let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-            let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-            let shown = bearer.or_else(|| text(HeaderName::from_static("api-key")));
-            if shown != Some(key) {
-                return Err(Problem::wrong_key());
-            }
-        }
-        let named = headers.get("x-sim-request").and_then(|value| value.to_str().ok()?.parse().ok());
-        let id = named.unwrap_or_else(|| hash(&body));
-        Ok(Self { provider, id, body })
+    pub(super) fn new(provider: SharedProvider, headers: &HeaderMap, body: Bytes) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let key = bearer.or_else(|| text("api-key")).or_else(|| text("x-api-key")).map(str::to_owned);
+        let id = text("x-sim-request").and_then(|value| value.parse().ok()).unwrap_or_else(|| hash(&body));
+        Self { provider, id, key, deployment: None, by_messages: false, body }
     }
 
-    /// Reads the body. `field` is the one that is wrong if the model is not.
+    /// The same call, to a path that tells the model.
+    pub(super) fn at(self, deployment: Option<Path<String>>) -> Self {
+        Self { deployment: deployment.map(|Path(name)| name), ..self }
+    }
+
+    /// The same call, by Anthropic's own protocol.
+    pub(super) fn by_messages(self) -> Self {
+        Self { by_messages: true, ..self }
+    }
+
+    /// Lets in who shows the right key, and reads the body. `field` is the one that is wrong if the model is not.
     pub(super) fn read<T: DeserializeOwned>(&self, field: &'static str) -> Result<T, Problem> {
-        let body: Value = serde_json::from_slice(&self.body).map_err(|_| Problem::not_json())?;
-        let Some(model) = body.get("model").and_then(Value::as_str) else {
-            return Err(Problem::parameter("model"));
-        };
-        let models = &self.provider.config().models;
-        if !models.is_empty() && !models.iter().any(|known| known == model) {
-            return Err(Problem::no_such_model(model));
+        let config = self.provider.config();
+        if config.api_key.is_some() && config.api_key != self.key {
+            return Err(self.invalid(Wrong::Key));
         }
-        for limit in ["max_tokens", "max_completion_tokens"] {
+        let mut body: Value = serde_json::from_slice(&self.body).map_err(|_| self.invalid(Wrong::NotJson))?;
+        if let (Some(deployment), Some(body)) = (&self.deployment, body.as_object_mut()) {
+            body.insert("model".to_owned(), deployment.clone().into());
+        }
+        let Some(model) = body.get("model").and_then(Value::as_str) else {
+            return Err(self.parameter("model"));
+        };
+        if !config.models.is_empty() && !config.models.iter().any(|known| known == model) {
+            return Err(self.invalid(Wrong::Model(model)));
+        }
+        for limit in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
             if body
                 .get(limit)
                 .is_some_and(|value| !value.is_null() && value.as_u64().is_none_or(|n| n > LONGEST))
             {
-                return Err(Problem::parameter(limit));
+                return Err(self.parameter(limit));
             }
         }
-        serde_json::from_value(body).map_err(|_| Problem::parameter(field))
+        serde_json::from_value(body).map_err(|_| self.parameter(field))
+    }
+
+    /// What is said to a call whose parameter `name` is wrong.
+    pub(super) fn parameter(&self, name: &str) -> Problem {
+        self.invalid(Wrong::Parameter(name))
+    }
+
+    fn invalid(&self, wrong: Wrong<'_>) -> Problem {
+        let words = if self.by_messages { HeaderFamily::Anthropic } else { self.provider.config().headers };
+        Problem::invalid(words, &self.request_id(), wrong)
+    }
+
+    /// Names this answer.
+    pub(super) fn request_id(&self) -> String {
+        request_id(self.id, self.provider.now())
     }
 
     /// Asks the provider, and waits until the failure of a call that is to fail.
@@ -101,7 +135,8 @@ impl Incoming {
     }
 
     pub(super) fn scene<'a>(&self, model: &'a str, streamed: bool) -> Scene<'a> {
-        self.provider.scene(model, self.id, streamed, self.provider.now())
+        let scene = self.provider.scene(model, self.id, streamed, self.provider.now());
+        if self.by_messages { scene.by_messages() } else { scene }
     }
 
     fn head(&self, mut response: Response, scene: &Scene<'_>) -> Response {

@@ -4,31 +4,30 @@ use super::answer::{self, Incoming};
 use crate::provider::Request;
 use crate::shared::SharedProvider;
 use crate::speech::headers;
-use crate::speech::problem::Problem;
 use crate::tokens::embedding_tokens;
 use crate::wire::EmbeddingRequest;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 pub(super) async fn embed(
     State(provider): State<SharedProvider>,
+    deployment: Option<Path<String>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let call = Incoming::new(provider, &headers, body)
-        .and_then(|incoming| Ok((incoming.read::<EmbeddingRequest>("input")?, incoming)));
-    match call {
-        Ok((request, incoming)) => answer_to(incoming, request).await,
+    let incoming = Incoming::new(provider, &headers, body).at(deployment);
+    match incoming.read("input") {
+        Ok(call) => answer_to(incoming, call).await,
         Err(problem) => problem.into_response(),
     }
 }
 
 async fn answer_to(incoming: Incoming, call: EmbeddingRequest) -> Response {
     if call.input.is_empty() {
-        return Problem::parameter("input").into_response();
+        return incoming.parameter("input").into_response();
     }
     let input_tokens = embedding_tokens(&call);
     let request =

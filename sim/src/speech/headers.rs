@@ -12,12 +12,26 @@ pub(crate) type Headers = Vec<(&'static str, String)>;
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     pub(super) family: HeaderFamily,
+    /// Whose errors are told.
+    pub(super) words: HeaderFamily,
     pub(super) charge: ChargeRule,
     pub(super) model: &'a str,
     pub(super) request_id: String,
     pub(super) streamed: bool,
     /// The provider's time when it decided.
     pub(super) now: SystemTime,
+}
+
+impl Scene<'_> {
+    /// A call by Anthropic's own protocol, which nobody answers in another dialect.
+    #[cfg(feature = "server")]
+    pub(crate) fn by_messages(mut self) -> Self {
+        self.words = HeaderFamily::Anthropic;
+        if self.family != HeaderFamily::None {
+            self.family = HeaderFamily::Anthropic;
+        }
+        self
+    }
 }
 
 /// Good answers' rate limit headers, with what the call really cost where the family tells it.
@@ -31,7 +45,11 @@ pub(crate) fn of_good(scene: &Scene<'_>, levels: &Levels, cost: u64) -> Headers 
 
 /// The headers that every answer to a call has that was not stopped at the door.
 pub(crate) fn of_any(scene: &Scene<'_>, now: u64) -> Headers {
-    vec![("date", httpdate::fmt_http_date(utc(now))), ("x-request-id", scene.request_id.clone())]
+    let request_id = match scene.words {
+        HeaderFamily::Anthropic => "request-id",
+        _ => "x-request-id",
+    };
+    vec![("date", httpdate::fmt_http_date(utc(now))), (request_id, scene.request_id.clone())]
 }
 
 /// How long the call, charged at `at`, has been worked on. Rounded down, so that a client that subtracts it never
@@ -177,6 +195,7 @@ mod tests {
     fn show(family: HeaderFamily, streamed: bool, levels: &Levels) -> String {
         let scene = Scene {
             family,
+            words: family,
             charge: ChargeRule::InputOnly,
             model: "gpt-4",
             request_id: String::new(),

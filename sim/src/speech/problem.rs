@@ -5,6 +5,7 @@ use crate::budget::{Budget, Level};
 use crate::config::HeaderFamily;
 use crate::provider::{Refusal, TooLarge};
 use crate::shared::Denied;
+use crate::status;
 use crate::trouble::Trouble;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,35 +20,15 @@ pub(crate) struct Problem {
 
 impl Problem {
     #[cfg(feature = "server")]
-    pub(crate) fn not_json() -> Self {
-        Self::invalid(400, "The body of the request is not valid JSON.", Value::Null, Value::Null)
-    }
-
-    #[cfg(feature = "server")]
-    pub(crate) fn parameter(name: &str) -> Self {
-        let text = format!("The parameter '{name}' is missing or has the wrong form.");
-        Self::invalid(400, &text, name.into(), Value::Null)
-    }
-
-    #[cfg(feature = "server")]
-    pub(crate) fn wrong_key() -> Self {
-        Self::invalid(401, "Incorrect API key provided.", Value::Null, "invalid_api_key".into())
-    }
-
-    #[cfg(feature = "server")]
-    pub(crate) fn no_such_model(model: &str) -> Self {
-        let text = format!("The model `{model}` does not exist or you do not have access to it.");
-        Self::invalid(404, &text, Value::Null, "model_not_found".into())
-    }
-
-    #[cfg(feature = "server")]
     pub(crate) fn server_error(scene: &Scene<'_>, levels: &crate::budget::Levels) -> Self {
         let text = "The server had an error while processing your request.";
-        Self {
-            status: 500,
-            headers: headers::rate_limits(scene, levels),
-            body: json!({ "error": { "message": text, "type": "server_error", "param": null, "code": null } }),
-        }
+        let body = match scene.words {
+            HeaderFamily::Anthropic => {
+                anthropic_error(&scene.request_id, "api_error", "Internal server error")
+            }
+            _ => json!({ "error": { "message": text, "type": "server_error", "param": null, "code": null } }),
+        };
+        Self { status: 500, headers: headers::rate_limits(scene, levels), body }
     }
 
     pub(crate) fn denied(scene: &Scene<'_>, denied: &Denied) -> Self {
@@ -70,7 +51,7 @@ impl Problem {
             || "Please try again when a request in flight has ended.".to_owned(),
             |wait| format!("Please try again in {}.", span(wait)),
         );
-        let body = match scene.family {
+        let body = match scene.words {
             HeaderFamily::OpenAi | HeaderFamily::None => {
                 let text = format!(
                     "Rate limit reached for {}: {numbers}. {hint}",
@@ -87,13 +68,13 @@ impl Problem {
             HeaderFamily::Mistral => mistral_body(),
             HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
         };
-        Self { status: 429, headers, body }
+        Self { status: status::REFUSED, headers, body }
     }
 
     fn too_large(scene: &Scene<'_>, refusal: &TooLarge) -> Self {
         let TooLarge { budget, limit, requested, .. } = *refusal;
         let numbers = format!("Limit {limit}, Requested {requested}");
-        let body = match scene.family {
+        let body = match scene.words {
             HeaderFamily::OpenAi | HeaderFamily::None => {
                 let place = openai_place(scene.model, budget);
                 let hint = "The input or output tokens must be reduced in order to run successfully.";
@@ -111,65 +92,46 @@ impl Problem {
             HeaderFamily::Mistral => mistral_body(),
             HeaderFamily::Anthropic => anthropic_body(scene, budget, limit),
         };
-        let status = match scene.family {
-            HeaderFamily::Groq => 413,
-            _ => 429,
-        };
-        Self { status, headers: headers::rate_limits(scene, &refusal.levels), body }
-    }
-
-    #[cfg(feature = "server")]
-    fn invalid(status: u16, message: &str, param: Value, code: Value) -> Self {
-        let error =
-            json!({ "message": message, "type": "invalid_request_error", "param": param, "code": code });
-        Self { status, headers: Headers::new(), body: json!({ "error": error }) }
+        Self {
+            status: status::too_large(scene.words),
+            headers: headers::rate_limits(scene, &refusal.levels),
+            body,
+        }
     }
 
     /// No budget is at fault, so none is told.
     fn turned_away(scene: &Scene<'_>, trouble: Trouble) -> Self {
-        let anthropic = scene.family == HeaderFamily::Anthropic;
-        match trouble {
-            Trouble::Outage if anthropic => Self {
-                status: 529,
-                headers: Headers::new(),
-                body: anthropic_error(scene, "overloaded_error", "Overloaded"),
-            },
-            Trouble::Outage => Self {
-                status: 503,
-                headers: Headers::new(),
-                body: json!({ "error": {
+        let anthropic = scene.words == HeaderFamily::Anthropic;
+        let (headers, body) = match trouble {
+            Trouble::Outage if anthropic => (Headers::new(), overloaded(&scene.request_id)),
+            Trouble::Outage => (
+                Headers::new(),
+                json!({ "error": {
                     "message": "The engine is currently overloaded, please try again later",
                     "type": "server_error",
                     "param": null,
                     "code": null,
                 } }),
-            },
-            Trouble::Storm { retry_after } => Self {
-                status: 429,
-                headers: headers::retry_after(scene.family, retry_after),
-                body: storm_body(scene, retry_after),
-            },
-            Trouble::AccountStop if anthropic => Self {
-                status: 400,
-                headers: Headers::new(),
-                body: anthropic_error(
-                    scene,
-                    "invalid_request_error",
-                    "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to \
-                     upgrade or purchase credits.",
-                ),
-            },
-            Trouble::AccountStop => Self {
-                status: 429,
-                headers: Headers::new(),
-                body: json!({ "error": {
+            ),
+            Trouble::Storm { retry_after } => {
+                (headers::retry_after(scene.family, retry_after), storm_body(scene, retry_after))
+            }
+            Trouble::AccountStop if anthropic => {
+                let text = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing \
+                            to upgrade or purchase credits.";
+                (Headers::new(), anthropic_error(&scene.request_id, "invalid_request_error", text))
+            }
+            Trouble::AccountStop => (
+                Headers::new(),
+                json!({ "error": {
                     "message": "You exceeded your current quota, please check your plan and billing details.",
                     "type": "insufficient_quota",
                     "param": null,
                     "code": "insufficient_quota",
                 } }),
-            },
-        }
+            ),
+        };
+        Self { status: status::turned_away(scene.words, trouble), headers, body }
     }
 }
 
@@ -236,17 +198,22 @@ fn anthropic_body(scene: &Scene<'_>, budget: Budget, limit: u64) -> Value {
         thousands(limit),
         scene.model
     );
-    anthropic_error(scene, "rate_limit_error", &message)
+    anthropic_error(&scene.request_id, "rate_limit_error", &message)
 }
 
-fn anthropic_error(scene: &Scene<'_>, kind: &str, message: &str) -> Value {
+/// Anthropic's error when it has too much to do.
+pub(crate) fn overloaded(request_id: &str) -> Value {
+    anthropic_error(request_id, "overloaded_error", "Overloaded")
+}
+
+pub(super) fn anthropic_error(request_id: &str, kind: &str, message: &str) -> Value {
     let error = json!({ "type": kind, "message": message });
-    json!({ "type": "error", "error": error, "request_id": scene.request_id })
+    json!({ "type": "error", "error": error, "request_id": request_id })
 }
 
 /// A refusal that gives no numbers.
 fn storm_body(scene: &Scene<'_>, wait: Duration) -> Value {
-    match scene.family {
+    match scene.words {
         HeaderFamily::OpenAi | HeaderFamily::Groq | HeaderFamily::None => rate_limit_exceeded(
             &format!("Rate limit reached for requests. Please try again in {}.", span(wait)),
             Budget::Rpm,
@@ -254,7 +221,7 @@ fn storm_body(scene: &Scene<'_>, wait: Duration) -> Value {
         HeaderFamily::Azure => azure_body(scene.model, Budget::Rpm, Some(wait)),
         HeaderFamily::Mistral => mistral_body(),
         HeaderFamily::Anthropic => anthropic_error(
-            scene,
+            &scene.request_id,
             "rate_limit_error",
             "Number of concurrent connections has exceeded your rate limit. Please try again later.",
         ),

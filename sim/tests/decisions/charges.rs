@@ -49,7 +49,7 @@ fn a_call_that_ends_early_is_charged_for_what_it_made() {
     let mut provider = Provider::new(config);
     let call = Request { output_tokens: Some(40), ..request(1, 10, 90) };
     let admission = admitted(provider.decide(0, &call));
-    provider.finish_early(0, admission.ticket, 15);
+    provider.abandon(0, admission.ticket, 15);
     assert_eq!(provider.summary().tokens_charged, 25);
 }
 

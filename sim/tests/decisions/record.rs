@@ -2,7 +2,10 @@
 
 use crate::{MINUTE, SECOND, admitted, refused, request};
 use std::time::Duration;
-use tollgate_sim::{Budget, ChargeRule, Config, Decision, Latency, LawKind, Outcome, Provider, Request};
+use tollgate_sim::{
+    Budget, ChargeRule, Config, Decision, Faults, Latency, LawKind, Outcome, Provider, Request, StreamFault,
+    StreamFaults,
+};
 
 #[test]
 fn the_log_tells_every_decision_and_the_summary_adds_it_up() {
@@ -47,6 +50,41 @@ fn the_log_tells_every_decision_and_the_summary_adds_it_up() {
     assert_eq!(summary.first_admission, Some(SECOND));
     assert_eq!(summary.last_admission, Some(MINUTE));
     assert_eq!(summary.max_in_flight, 2);
+}
+
+#[test]
+fn the_log_tells_how_calls_ended_that_did_not_end_well() {
+    for (charge, made) in [(ChargeRule::RealUsage, 15), (ChargeRule::InputOnly, 0)] {
+        let stream_faults = StreamFaults { stream_errors: 1.0, ..StreamFaults::default() };
+        let mut provider = Provider::new(Config { charge, stream_faults, ..Config::default() });
+        let call = |id| Request { output_tokens: Some(20), ..request(id, 10, 50) };
+        let first = admitted(provider.decide(0, &call(1)));
+        let found = first.breaks.expect("all streams break");
+        assert_eq!(found.fault, StreamFault::Error);
+        assert!((1..=20).contains(&found.after));
+        provider.break_off(1, first.ticket, 15, StreamFault::Error);
+        let second = admitted(provider.decide(2, &call(2)));
+        provider.break_off(3, second.ticket, 15, StreamFault::Cut);
+        let third = admitted(provider.decide(4, &call(3)));
+        let _fourth = admitted(provider.decide(4, &call(4)));
+        provider.abandon(5, third.ticket, 15);
+        let ends: Vec<_> =
+            provider.log().iter().filter(|entry| entry.outcome.is_end()).map(|entry| entry.outcome).collect();
+        let broken = Outcome::Broken;
+        assert_eq!(ends, [broken(StreamFault::Error), broken(StreamFault::Cut), Outcome::Abandoned]);
+        let summary = provider.summary();
+        assert_eq!((summary.requests, summary.ok, summary.in_flight, summary.max_in_flight), (4, 4, 1, 2));
+        assert_eq!((summary.stream_errors, summary.cut_streams, summary.abandoned), (1, 1, 1));
+        assert_eq!(summary.tokens_charged, 4 * 10 + 3 * made, "{charge:?}");
+    }
+}
+
+#[test]
+fn a_call_that_fails_otherwise_has_no_stream_to_break() {
+    let faults = Faults { server_errors: 1.0, ..Faults::default() };
+    let stream_faults = StreamFaults { cut_streams: 1.0, ..StreamFaults::default() };
+    let mut provider = Provider::new(Config { faults, stream_faults, ..Config::default() });
+    assert_eq!(admitted(provider.decide(0, &request(1, 10, 50))).breaks, None);
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! The server end to end, over a real socket with a real client.
 
 mod answers;
+mod azure;
+mod broken;
 mod failures;
+mod messages;
 mod refusals;
+mod responses;
 mod streams;
+mod typed;
 
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -34,6 +39,22 @@ async fn post(server: &RunningServer, path: &str, body: &Value) -> Response {
 
 async fn chat(server: &RunningServer, more: Value) -> Response {
     post(server, "/v1/chat/completions", &hello(more)).await
+}
+
+/// The events of a stream: their names, empty where they have none, and their data.
+fn events(text: &str) -> Vec<(String, Value)> {
+    let event = |block: &str| {
+        let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        let data = field("data: ").expect("every event has data");
+        let data = serde_json::from_str(&data).unwrap_or(Value::String(data));
+        (field("event: ").unwrap_or_default(), data)
+    };
+    text.split_terminator("\n\n").map(event).collect()
+}
+
+/// What every answer says is one token a word.
+fn tokens(text: &str) -> u64 {
+    text.split_whitespace().count() as u64
 }
 
 fn header(response: &Response, name: &str) -> Option<String> {
