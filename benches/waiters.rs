@@ -1,103 +1,85 @@
-//! What a grant costs with many calls in line: of one tenant and class, and of a thousand tenants in
-//! three classes.
+//! What a line costs with many calls in it: to hand the slot on, and to join and give up.
+//!
+//! The other lines are first come, first served; tollgate's is also served by tenant and class, once with a
+//! thousand tenants in three classes. leaky-bucket hands nothing on, since only time fills it, so its assembly
+//! waits for the semaphore's slot, as governor's does, which has no line itself.
 
-use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Wake, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
-use tollgate::{Acquire, Cost, Limiter, Limits, Model, Permit, Priority, Usage};
-use tollgate_bench::now;
+use tollgate::{Cost, Model, Permit, Priority};
+use tollgate_bench::{ByHandle, Contender, Governors, LeakyBuckets, Line, Slots, TOKENS, ThrottleNet};
 
 const CLASSES: [Priority; 3] = [Priority::High, Priority::Normal, Priority::Low];
 
-/// A line of calls behind one that holds the only slot.
-struct Line {
-    model: Model,
-    waiting: HashMap<usize, Pin<Box<Acquire>>>,
-    woken: Arc<Mutex<Vec<usize>>>,
-    holder: Option<Permit>,
-    joined: usize,
+/// tollgate, called by a thousand tenants in turn.
+struct Tenants {
+    any: ByHandle,
     tenants: Vec<Model>,
+    next: AtomicUsize,
 }
 
-/// Says which call was woken.
-struct Bell {
-    call: usize,
-    woken: Arc<Mutex<Vec<usize>>>,
-}
+impl Contender for Tenants {
+    const NAME: &str = "tollgate, 1000 tenants";
+    type Pass = Permit;
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.woken.lock().expect("nobody panics with it").push(self.call);
+    fn with_slots(slots: u32) -> Self {
+        let any = ByHandle::with_slots(slots);
+        let tenant = |i: usize| any.0.clone().tenant(&i.to_string()).priority(CLASSES[i % CLASSES.len()]);
+        let tenants = (0..1_000).map(tenant).collect();
+        Tenants { any, tenants, next: AtomicUsize::new(0) }
+    }
+
+    async fn enter(&self) -> Permit {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.tenants.len();
+        self.tenants[next].acquire(Cost::input(TOKENS.into())).await.expect("never over")
+    }
+
+    fn end(&self, permit: Permit) {
+        self.any.end(permit);
     }
 }
 
-impl Line {
-    fn new(waiters: usize, tenants: usize) -> Self {
-        let limits = Limits::new().rpm(60_000_000_000).tpm(600_000_000_000).tpd(1 << 40).concurrency(1);
-        let limiter = Limiter::builder().model("m", limits).build().expect("valid limits");
-        let model = limiter.model("m").expect("it was just given");
-        let holder = now(model.acquire(Cost::input(10))).expect("the slot is free");
-        let of_tenant = |i: usize| model.clone().tenant(&i.to_string()).priority(CLASSES[i % 3]);
-        let tenants = if tenants == 1 { vec![model.clone()] } else { (0..tenants).map(of_tenant).collect() };
-        let mut line = Line {
-            model,
-            waiting: HashMap::new(),
-            woken: Arc::default(),
-            holder: Some(holder),
-            joined: 0,
-            tenants,
-        };
-        for _ in 0..waiters {
-            line.join();
-        }
-        line
-    }
-
-    fn join(&mut self) {
-        let call = self.joined;
-        let model = self.tenants.get(call % self.tenants.len()).unwrap_or(&self.model);
-        let mut acquire = Box::pin(model.acquire(Cost::input(10)));
-        let bell = Waker::from(Arc::new(Bell { call, woken: self.woken.clone() }));
-        assert!(acquire.as_mut().poll(&mut Context::from_waker(&bell)).is_pending());
-        self.waiting.insert(call, acquire);
-        self.joined += 1;
-    }
-
-    /// The holder ends, whoever is next is granted and takes it, and a new call joins.
-    fn turn(&mut self) {
-        self.holder.take().expect("somebody holds the slot").release(Usage::new(10, 0));
-        let call = self.woken.lock().expect("nobody panics with it").pop().expect("one was granted");
-        let granted = self.waiting.remove(&call).expect("it waits");
-        self.holder = Some(now(granted).expect("it was granted"));
-        self.join();
-    }
+fn bench<C: Contender>(group: &mut BenchmarkGroup<'_, WallTime>, waiting: usize, turn: fn(&mut Line<C>)) {
+    let mut line = Line::<C>::new(waiting);
+    group.bench_function(BenchmarkId::new(C::NAME, format!("{waiting} in line")), |b| {
+        b.iter_custom(|turns| {
+            let begin = Instant::now();
+            (0..turns).for_each(|_| turn(&mut line));
+            begin.elapsed()
+        });
+    });
 }
 
 fn grants(c: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let _inside = runtime.enter();
     let mut group = c.benchmark_group("release, wake, take, join");
-    for (waiters, tenants) in [(100, 1), (10_000, 1), (100_000, 1), (100_000, 1_000)] {
-        let mut line = Line::new(waiters, tenants);
-        let id = BenchmarkId::new(format!("{waiters} in line"), format!("{tenants} tenants"));
-        group.bench_function(id, |b| {
-            b.iter_custom(|turns| {
-                let begin = Instant::now();
-                for _ in 0..turns {
-                    line.turn();
-                }
-                begin.elapsed()
-            });
-        });
+    for waiting in [100, 10_000, 100_000] {
+        bench::<ByHandle>(&mut group, waiting, Line::turn);
+        bench::<Tenants>(&mut group, waiting, Line::turn);
+        bench::<Governors>(&mut group, waiting, Line::turn);
+        bench::<LeakyBuckets>(&mut group, waiting, Line::turn);
+        bench::<ThrottleNet>(&mut group, waiting, Line::turn);
+        bench::<Slots>(&mut group, waiting, Line::turn);
     }
     group.finish();
 }
 
-criterion_group!(benches, grants);
+fn joins(c: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let _inside = runtime.enter();
+    let mut group = c.benchmark_group("join and leave");
+    let waiting = 10_000;
+    bench::<ByHandle>(&mut group, waiting, Line::join_and_leave);
+    bench::<Governors>(&mut group, waiting, Line::join_and_leave);
+    bench::<ThrottleNet>(&mut group, waiting, Line::join_and_leave);
+    bench::<Slots>(&mut group, waiting, Line::join_and_leave);
+    group.finish();
+}
+
+criterion_group!(benches, grants, joins);
 criterion_main!(benches);

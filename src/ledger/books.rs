@@ -199,6 +199,11 @@ impl Ledger {
         book.calm_until = budgets.map(|budget| budget.bucket.calm_until()).min().unwrap_or(u64::MAX);
     }
 
+    /// Whether all calls are of one book.
+    pub(crate) fn has_one_book(&self) -> bool {
+        self.books.len() == 1
+    }
+
     pub(crate) fn model(&self, book: BookId) -> &str {
         &self.books[book.index()].model
     }
