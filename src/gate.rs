@@ -23,7 +23,6 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
 use crate::error::AcquireError;
@@ -32,6 +31,7 @@ use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Reque
 use crate::provider::Observation;
 use crate::queue::{Key, Queue, Rules, Standing};
 use crate::quota::{Limits, Waiting};
+use crate::sync::{Mutex, MutexGuard};
 use crate::time::{Clock, Now, Origin, nanos};
 
 use alarm::Alarm;

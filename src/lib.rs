@@ -70,6 +70,7 @@ mod provider;
 mod queue;
 mod quota;
 mod retry;
+mod sync;
 mod time;
 
 pub use call::{Answer, Attempt, CallError, Expected, GaveUp, Outcome, Refused, Request, Story};
@@ -91,6 +92,9 @@ pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
 };
 pub use retry::Retries;
+#[cfg(any(tollgate_loom, tollgate_shuttle))]
+#[doc(hidden)]
+pub use time::stand_in;
 
 #[cfg(all(doctest, feature = "tiktoken", feature = "http"))]
 #[doc = include_str!("../README.md")]

@@ -4,9 +4,21 @@
 //! clock, in a simulation and in a program. Uptime drives refills and waits; UTC decides only in
 //! which aligned window an instant lies.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+#[cfg(any(tollgate_loom, tollgate_shuttle))]
+pub mod stand_in;
+
+use std::time::Duration;
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
+pub(crate) use tokio::time::{Sleep, sleep};
+
+#[cfg(any(tollgate_loom, tollgate_shuttle))]
+pub(crate) use stand_in::{Sleep, instant, sleep};
+#[cfg(any(tollgate_loom, tollgate_shuttle))]
+use stand_in::{system_instant, system_utc};
 
 /// One instant on both clocks, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,16 +125,19 @@ impl Clock {
 }
 
 /// Tokio's clock, for who only sleeps.
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 fn system_instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 fn system_utc() -> u64 {
     nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())

@@ -129,8 +129,8 @@ async fn a_hundred_thousand_waiting_calls_take_at_most_512_bytes_each() {
 
 /// Modules from the first, which uses none of the others, to the last.
 const LADDER: &[&str] = &[
-    "quota", "time", "estimate", "provider", "retry", "error", "event", "bucket", "ledger", "queue", "gate",
-    "permit", "limiter", "call",
+    "sync", "quota", "time", "estimate", "provider", "retry", "error", "event", "bucket", "ledger", "queue",
+    "gate", "permit", "limiter", "call",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

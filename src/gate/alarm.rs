@@ -17,10 +17,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tokio::time::Sleep;
-
 use super::Gate;
 use super::wakes::{BATCH, Wakes};
+use crate::time::{Sleep, sleep};
 
 /// No sleep is longer; what is due later is looked at again then.
 const LONGEST: u64 = nanos_of_days(30);
@@ -87,7 +86,7 @@ impl Alarm {
 ///
 /// Outside a tokio runtime with its time driver enabled.
 pub(super) fn new_sleep() -> Pin<Box<Sleep>> {
-    Box::pin(tokio::time::sleep(Duration::from_nanos(LONGEST)))
+    Box::pin(sleep(Duration::from_nanos(LONGEST)))
 }
 
 /// The waker the timer is polled with.

@@ -3,7 +3,11 @@
 use std::task::Waker;
 
 /// How many tasks are woken with one hold of the lock.
+#[cfg(not(any(tollgate_loom, tollgate_shuttle)))]
 pub(super) const BATCH: usize = 32;
+/// So few that three make a second batch.
+#[cfg(any(tollgate_loom, tollgate_shuttle))]
+pub(super) const BATCH: usize = 2;
 
 /// Tasks to be woken when the lock is released.
 pub(super) struct Wakes {
