@@ -1,9 +1,7 @@
 //! Reads the input in a thread of its own and hands its requests on, a few at a time.
 
-use std::collections::HashSet;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +12,13 @@ use tokio::sync::mpsc;
 
 use crate::batch::{BadLine, Line, Request};
 use crate::estimate::Estimates;
+use crate::ids::Ids;
+use crate::lines::Lines;
 use crate::progress::Console;
 use crate::tally::{Tally, count};
 
 /// Requests that are read before they are asked for.
 const AHEAD: usize = 32;
-/// The longest line that is read. Providers refuse bodies far smaller than this.
-const LONGEST_LINE: u64 = 64 << 20;
 
 /// What the input holds for the engine.
 #[derive(Debug)]
@@ -33,82 +31,6 @@ pub(crate) enum Item {
     },
     /// The input cannot be read on.
     Failed(io::Error),
-}
-
-/// A set of custom_ids that holds 16 bytes for each, whatever their length. Two that share a hash of 128
-/// bits would be taken for one: with a million of them, the chance is one in 10^26.
-#[derive(Debug, Default)]
-pub(crate) struct Ids {
-    hashers: [RandomState; 2],
-    held: HashSet<[u64; 2]>,
-}
-
-impl Ids {
-    /// Says whether it is new.
-    pub(crate) fn insert(&mut self, id: &str) -> bool {
-        self.held.insert(self.hashed(id))
-    }
-
-    pub(crate) fn contains(&self, id: &str) -> bool {
-        self.held.contains(&self.hashed(id))
-    }
-
-    fn hashed(&self, id: &str) -> [u64; 2] {
-        self.hashers.each_ref().map(|hasher| hasher.hash_one(id))
-    }
-}
-
-/// The lines of a file, one at a time, with their numbers.
-#[derive(Debug)]
-pub(crate) struct Lines<R> {
-    input: R,
-    number: u64,
-    line: Vec<u8>,
-}
-
-/// A line's number, and its text or what is wrong with it.
-type Numbered<'a> = (u64, Result<&'a [u8], BadLine>);
-
-impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(input: R) -> Self {
-        Lines { input, number: 0, line: Vec::new() }
-    }
-
-    /// The next line that is not blank.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Numbered<'_>>> {
-        loop {
-            self.line.clear();
-            let read = self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut self.line)?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if read as u64 == LONGEST_LINE && !self.line.ends_with(b"\n") {
-                self.skip_line()?;
-                let why = format!("longer than {} MiB", LONGEST_LINE >> 20);
-                return Ok(Some((self.number, Err(BadLine { custom_id: None, why }))));
-            }
-            if !self.line.trim_ascii().is_empty() {
-                break;
-            }
-        }
-        let text = self.line.trim_ascii();
-        // Some editors begin a file with a byte order mark.
-        let text = text.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.number == 1).unwrap_or(text);
-        Ok(Some((self.number, Ok(text))))
-    }
-
-    fn skip_line(&mut self) -> io::Result<()> {
-        loop {
-            let held = self.input.fill_buf()?;
-            let end = held.iter().position(|byte| *byte == b'\n');
-            let used = end.map_or(held.len(), |end| end + 1);
-            self.input.consume(used);
-            if end.is_some() || used == 0 {
-                return Ok(());
-            }
-        }
-    }
 }
 
 pub(crate) fn open(path: &Path) -> Result<BufReader<File>> {
@@ -248,19 +170,5 @@ impl Feed {
     fn named_once(&mut self, bad: BadLine) -> BadLine {
         let custom_id = bad.custom_id.filter(|id| self.seen.insert(id) && !self.done.contains(id));
         BadLine { custom_id, ..bad }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_counted_as_an_editor_counts_them() {
-        let mut lines = Lines::new(&b"\xef\xbb\xbfone\r\n\n  \ntwo"[..]);
-        let mut next = || lines.next().unwrap().map(|(number, text)| (number, text.unwrap().to_vec()));
-        assert_eq!(next(), Some((1, b"one".to_vec())));
-        assert_eq!(next(), Some((4, b"two".to_vec())));
-        assert_eq!(next(), None);
     }
 }

@@ -8,8 +8,7 @@ use anyhow::{Context, Result, bail};
 use fs4::FileExt;
 
 use crate::batch::{Earlier, ResultLine};
-use crate::feed::Ids;
-use crate::retry::Meaning;
+use crate::found::{Found, Whole, is_final, survey};
 use crate::state::beside;
 
 /// The result file, held by this run alone.
@@ -18,21 +17,6 @@ pub(crate) struct Output {
     path: PathBuf,
     file: File,
     _lock: Lock,
-}
-
-/// What an earlier run left.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// What is answered for good.
-    pub(crate) done: Ids,
-    /// How many those are.
-    pub(crate) answered: u64,
-    /// Those of them whose status is not 2xx.
-    pub(crate) refused: u64,
-    /// Results that another try may improve; they are taken out.
-    pub(crate) again: u64,
-    /// Bytes of a last line that was cut off.
-    pub(crate) torn: u64,
 }
 
 impl Output {
@@ -49,7 +33,7 @@ impl Output {
         let path = &path.canonicalize().with_context(|| format!("cannot write {name}"))?;
         let lock = Lock::take(path)?;
         let file = open(path)?;
-        let (found, whole) = survey(&file, path)?;
+        let (found, whole) = survey(BufReader::with_capacity(1 << 16, &file), &name)?;
         let mut output = Output { path: path.to_owned(), file, _lock: lock };
         output.mend(whole).with_context(|| format!("cannot mend {name}"))?;
         if found.again > 0 {
@@ -111,60 +95,6 @@ fn open(path: &Path) -> Result<File> {
         bail!("cannot write {name}: it is not a regular file");
     }
     Ok(file)
-}
-
-/// How the file ends.
-#[derive(Clone, Copy, Debug)]
-enum Whole {
-    Yes,
-    ButTheLineFeed,
-    UpTo(u64),
-}
-
-fn survey(file: &File, path: &Path) -> Result<(Found, Whole)> {
-    let name = path.display();
-    let mut found = Found::default();
-    let mut lines = BufReader::with_capacity(1 << 16, file);
-    let (mut line, mut number, mut whole) = (Vec::new(), 0_u64, 0_u64);
-    loop {
-        line.clear();
-        let read = lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read {name}"))? as u64;
-        if read == 0 {
-            return Ok((found, Whole::Yes));
-        }
-        number += 1;
-        let ended = line.ends_with(b"\n");
-        match Earlier::read(&line) {
-            Some(earlier) => found.add(&earlier),
-            None if !ended => {
-                found.torn = read;
-                return Ok((found, Whole::UpTo(whole)));
-            }
-            None if line.trim_ascii().is_empty() => {}
-            None => bail!("{name} holds something else than results (line {number}); choose another --out"),
-        }
-        if !ended {
-            return Ok((found, Whole::ButTheLineFeed));
-        }
-        whole += read;
-    }
-}
-
-impl Found {
-    fn add(&mut self, earlier: &Earlier<'_>) {
-        if !is_final(earlier) {
-            self.again += 1;
-        } else if self.done.insert(&earlier.custom_id) {
-            self.answered += 1;
-            self.refused += u64::from(earlier.status.is_none_or(|status| !(200..300).contains(&status)));
-        }
-    }
-}
-
-/// Whether no further try can change it. What was never sent is tried again, too: the limits or the line may
-/// be others by now, and it costs nothing.
-fn is_final(earlier: &Earlier<'_>) -> bool {
-    earlier.status.is_some_and(|status| Meaning::of_status(status) == Meaning::Final)
 }
 
 /// Keeps two runs from one output. The system lets go of it when the program ends, however it ends.

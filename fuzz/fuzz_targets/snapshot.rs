@@ -7,7 +7,8 @@ use tollgate::{Limiter, Limits, Quota, Snapshot, Unit};
 fuzz_target!(|json: &[u8]| {
     let Ok(snapshot) = serde_json::from_slice::<Snapshot>(json) else { return };
     let minute = std::time::Duration::from_secs(60);
-    let limits = Limits::new().rpm(60).tpd(1_000).with(Quota::sliding(Unit::Tokens, 500, minute)).concurrency(2);
+    let limits =
+        Limits::new().rpm(60).tpd(1_000).with(Quota::sliding(Unit::Tokens, 500, minute)).concurrency(2);
     let limiter = Limiter::builder().model("m", limits).build().expect("valid limits");
     let before = limiter.snapshot();
     if limiter.restore(&snapshot).is_ok() {

@@ -15,7 +15,9 @@ use tollgate::estimate::{Estimate, Estimator};
 
 use super::command::Failure;
 use crate::batch::{BadLine, Line};
-use crate::feed::{self, Ids, Lines};
+use crate::feed;
+use crate::ids::Ids;
+use crate::lines::Lines;
 
 /// One file, or stdin.
 pub(super) struct Input {

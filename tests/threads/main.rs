@@ -1,6 +1,10 @@
 //! Real threads and real time: no slot is lost and no quota is passed.
 #![allow(clippy::disallowed_methods, reason = "tests read the clock")]
 
+mod audit;
+mod laws;
+mod log;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
