@@ -8,13 +8,15 @@
 //! Whoever changes something grants everything that is due, in order, before it leaves: a call
 //! that ends, one that gives up, one that arrives. For what only time brings the gate owns one
 //! timer and is the timer's waker itself, so no waiting future has to be polled for the others
-//! to get on. See [`alarm`](self::alarm).
+//! to get on. See [`alarm`](self::alarm), and [`watch`](self::watch) for threads outside a runtime.
 
 mod alarm;
 mod dispatch;
 mod eta;
+mod observed;
 mod refusal;
 mod wakes;
+mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,7 +29,9 @@ use tokio::sync::broadcast;
 
 use crate::error::AcquireError;
 use crate::event::Event;
-use crate::ledger::{BookId, Charged, End, Layout, Ledger, Placed, Refused, Request, ScopeSnapshot, Tenant};
+use crate::ledger::{BookId, Charged, End, Layout, Ledger};
+use crate::ledger::{Placed, Refused, Request, ScopeSnapshot, Tenant};
+use crate::observe::Observers;
 use crate::provider::Observation;
 use crate::queue::{Key, Queue, Rules, Standing};
 use crate::quota::{Limits, Waiting};
@@ -37,6 +41,8 @@ use crate::time::{Clock, Now, Origin, nanos};
 use alarm::Alarm;
 pub use eta::Eta;
 use wakes::Wakes;
+pub(crate) use watch::Waits;
+use watch::Watch;
 
 /// The books and the queue of one group of models.
 pub(crate) struct Gate {
@@ -53,6 +59,9 @@ pub(crate) struct Gate {
     most_calls: usize,
     most_tokens: u64,
     events: broadcast::Sender<Event>,
+    observers: Arc<Observers>,
+    /// The model's name of each book.
+    models: Vec<Arc<str>>,
 }
 
 impl fmt::Debug for Gate {
@@ -68,10 +77,15 @@ struct State {
     /// Each call with the waker of the task that waits for it.
     queue: Queue<Option<Waker>>,
     alarm: Alarm,
+    watch: Watch,
 }
 
 impl Gate {
-    pub(crate) fn new(mut layout: Layout, events: broadcast::Sender<Event>) -> Arc<Self> {
+    pub(crate) fn new(
+        mut layout: Layout,
+        events: broadcast::Sender<Event>,
+        observers: Arc<Observers>,
+    ) -> Arc<Self> {
         let tenants = std::mem::take(&mut layout.tenants);
         let of_model = |(&model, books): (&BookId, &HashMap<String, BookId>)| {
             books.values().map(|&book| (book, model)).collect::<Vec<_>>()
@@ -81,10 +95,11 @@ impl Gate {
         let hasher = RandomState::new();
         let weight = |(tenant, &weight): (&String, &u32)| (hash(&hasher, tenant), u64::from(weight));
         let rules = Rules { slack, weights: layout.weights.iter().map(weight).collect() };
+        let models = layout.models();
         let (origin, clock) = Clock::new();
         let ledger = Ledger::new(layout, clock.last());
         let queue = Queue::new(&rules);
-        let state = State { clock, ledger, queue, alarm: Alarm::default() };
+        let state = State { clock, ledger, queue, alarm: Alarm::default(), watch: Watch::default() };
         Arc::new_cyclic(|gate: &Weak<Gate>| Gate {
             state: Mutex::new(state),
             origin,
@@ -95,6 +110,8 @@ impl Gate {
             most_calls: most_calls.unwrap_or(usize::MAX),
             most_tokens: most_tokens.unwrap_or(u64::MAX),
             events,
+            observers,
+            models,
         })
     }
 
@@ -136,16 +153,17 @@ impl Gate {
         request: &Request,
         place: &mut Option<Key>,
         cx: &mut Context<'_>,
+        waits: Waits,
     ) -> Poll<Result<Charged, AcquireError>> {
         if let Some(key) = *place {
-            return self.poll_again(key, place, cx);
+            return self.poll_again(key, place, cx, waits);
         }
         let (mut state, now) = self.enter();
         match state.admit(request, now) {
             Ok(charged) => Poll::Ready(Ok(charged)),
             Err(Refused::NotYet) => {
                 drop(state);
-                self.join(request, place, cx)
+                self.join(request, place, cx, waits)
             }
             Err(Refused::Never) => Poll::Ready(Err(state.explain(request, 0, now))),
         }
@@ -156,6 +174,7 @@ impl Gate {
         request: &Request,
         place: &mut Option<Key>,
         cx: &mut Context<'_>,
+        waits: Waits,
     ) -> Poll<Result<Charged, AcquireError>> {
         let waker = cx.waker().clone();
         let (mut state, now) = self.enter();
@@ -166,9 +185,9 @@ impl Gate {
         let share = state.ledger.dominant_share(request.book, request.cost);
         let key = state.queue.join(*request, share, deadline, Some(waker));
         *place = Some(key);
-        self.leave_in_runtime(state, now);
+        self.leave_waiting(state, now, waits);
         // The lock was free between the two looks: what it waits for may have come.
-        self.poll_again(key, place, cx)
+        self.poll_again(key, place, cx, waits)
     }
 
     fn poll_again(
@@ -176,6 +195,7 @@ impl Gate {
         key: Key,
         place: &mut Option<Key>,
         cx: &mut Context<'_>,
+        waits: Waits,
     ) -> Poll<Result<Charged, AcquireError>> {
         let mut waker = None;
         loop {
@@ -198,8 +218,12 @@ impl Gate {
                 continue;
             }
             let replaced = if stale { std::mem::replace(&mut call.kept, waker.take()) } else { None };
-            if state.queue.resume(key) || !state.alarm.is_set() {
-                self.leave_in_runtime(state, now);
+            let is_overlooked = match waits {
+                Waits::Polled => !state.alarm.is_set(),
+                Waits::Parked => state.watch.is_due(now.uptime),
+            };
+            if state.queue.resume(key) || is_overlooked {
+                self.leave_waiting(state, now, waits);
             } else {
                 drop(state);
             }
@@ -279,6 +303,7 @@ impl Gate {
         let events = std::mem::take(&mut state.ledger.events);
         self.leave(state, now);
         for event in events {
+            self.observers.happened(&event);
             // Nobody has to listen.
             let _ = self.events.send(event);
         }
@@ -292,29 +317,12 @@ impl Gate {
         self.leave(state, now);
     }
 
-    pub(crate) fn snapshot(&self) -> Vec<ScopeSnapshot> {
-        let (mut state, now) = self.enter();
-        state.ledger.snapshot(now)
-    }
-
     pub(crate) fn restore(&self, past: &ScopeSnapshot) -> bool {
         let (mut state, now) = self.enter();
         let found = state.ledger.restore(past, now);
         state.queue.replan();
         self.leave(state, now);
         found
-    }
-
-    /// When a call could start that arrives now, or that stands at `place`.
-    pub(crate) fn eta(&self, request: &Request, place: Option<Key>) -> Eta {
-        let (state, now) = self.enter();
-        let outlooks = [(); 2].map(|()| state.queue.outlook(&state.ledger, request, place, now));
-        drop(state);
-        let [for_latest, for_earliest] = outlooks;
-        let from_now = |uptime: u64| Duration::from_nanos(uptime.saturating_sub(now.uptime));
-        let latest = for_latest.latest().map(from_now);
-        let earliest = for_earliest.earliest().map_or(Duration::ZERO, from_now);
-        Eta { earliest: latest.map_or(earliest, |latest| earliest.min(latest)), latest }
     }
 
     /// Changes the weight of a tenant; who is next is decided anew.
@@ -324,11 +332,6 @@ impl Gate {
         state.queue.weigh(tenant, u64::from(weight));
         state.queue.replan();
         self.leave(state, now);
-    }
-
-    /// How many calls are in line.
-    pub(crate) fn waiting(&self) -> usize {
-        self.state.lock().queue.len()
     }
 
     /// Grants what is due, sets the timer for what is not, and wakes whom it concerns.
@@ -341,9 +344,13 @@ impl Gate {
             let mut wakes = Wakes::new();
             let next = state.dispatch(now, &mut wakes);
             let all = !wakes.is_full();
-            let work = if all { state.alarm.plan(next) } else { None };
+            let (work, late) =
+                if all { (state.alarm.plan(next), state.watch.plan(next)) } else { (None, None) };
             drop(state);
             wakes.wake();
+            if let Some(thread) = late {
+                thread.unpark();
+            }
             if let Some(work) = work {
                 self.arm(work);
             }
@@ -354,9 +361,9 @@ impl Gate {
         }
     }
 
-    /// The same, by a call that is being polled: its runtime can have a timer made.
-    fn leave_in_runtime<'a>(&'a self, mut state: MutexGuard<'a, State>, now: Now) {
-        if state.alarm.is_missing() {
+    /// The same, by a call that waits.
+    fn leave_waiting<'a>(&'a self, mut state: MutexGuard<'a, State>, now: Now, waits: Waits) {
+        if waits == Waits::Polled && state.alarm.is_missing() {
             drop(state);
             // Made outside the lock, because it panics outside a runtime.
             let sleep = alarm::new_sleep();

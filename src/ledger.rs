@@ -31,6 +31,7 @@ mod books;
 mod door;
 mod law;
 mod learn;
+mod levels;
 mod pass;
 mod snapshot;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 use crate::event::Event;
 use crate::provider::Verdict;
-use crate::quota::{Amounts, Cost, Priority, Quota, Rule, Usage};
+use crate::quota::{Amounts, Cost, Priority, Quota, Rule, Unit, Usage};
 use crate::time::Now;
 
 pub(crate) use answers::Stopped;
@@ -50,6 +51,7 @@ pub(crate) use crate::bucket::Placed;
 use crate::bucket::Settled;
 use books::{Book, Budget, Scope};
 pub(crate) use books::{BookId, Layout};
+pub use levels::Level;
 pub use snapshot::{BudgetSnapshot, ScopeSnapshot, Snapshot};
 
 /// Every budget of one group, and who is charged to which.
@@ -133,9 +135,11 @@ pub(crate) struct Start {
     pub(crate) closed: bool,
 }
 
-/// How a call ended.
+/// How a call ended: see [`Permit`](crate::Permit).
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
+#[non_exhaustive]
+#[cfg_attr(not(feature = "observe"), allow(unreachable_pub, reason = "nobody can observe"))]
+pub enum End {
     /// Complete, with its true usage.
     Released(Usage),
     /// The provider said no: the request is charged, its tokens by the verdict.
@@ -279,6 +283,14 @@ impl Ledger {
                 }
             }
         }
+    }
+}
+
+impl Charged {
+    /// The tokens that were reserved, and those that a call which ended like this has cost.
+    pub(crate) fn tokens(&self, end: &End) -> (u64, u64) {
+        let price = end.prices(self.rule, &self.cost);
+        (self.rule.reserve(&self.cost)[Unit::Tokens], price[Unit::Tokens])
     }
 }
 

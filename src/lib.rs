@@ -32,10 +32,12 @@
 //! | make it step by step | [`Limiter::acquire`], [`Permit`] |
 //! | not wait, or not for long | [`Limiter::try_acquire`], [`Acquire::within`], [`Limiter::eta`] |
 //! | know why a provider said no, and whether to try again | [`Verdict`], [`Verdict::of_answer`], [`Retry`] |
+//! | wait without a runtime, with a thread | [`Limiter::acquire_blocking`], [`Acquire::wait_blocking`] |
 //! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
 //! | read what an answer's headers say | [`Observation`], [`Headers`] |
 //! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
+//! | watch it: levels, waits, refusals, spans | [`Limiter::levels`], [`Limiter::add_observer`]; [`metrics`], [`tracing`] (features) |
 //! | survive a restart | [`Limiter::snapshot`], [`Limiter::restore`] |
 //! | understand how it works | the essay in `src/ledger.rs`, and `DESIGN.md` |
 //!
@@ -47,6 +49,9 @@
 //! | `bpe-openai` | no | [`estimate::BpeOpenai`]: another counter, for long Chinese texts, that takes 34 MB |
 //! | `json` | with `tiktoken` | the usage and the errors of answers that are JSON, in [`Limiter::call`] and [`Verdict::of_answer`] |
 //! | `http` | no | [`Headers`] and [`Answer`] for the types of the `http` crate |
+//! | `observe` | with the two below | [`Observer`]: is told what becomes of calls |
+//! | `metrics` | no | [`metrics`](mod@metrics): counters, histograms and gauges for the `metrics` facade |
+//! | `tracing` | no | [`tracing`](mod@tracing): a span for each call that asks for leave, and events |
 //!
 //! # What it is not for
 //!
@@ -65,6 +70,10 @@ mod event;
 mod gate;
 mod ledger;
 mod limiter;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg_attr(not(feature = "observe"), allow(dead_code, unreachable_pub, reason = "nobody can observe"))]
+mod observe;
 mod permit;
 mod provider;
 mod queue;
@@ -72,6 +81,8 @@ mod quota;
 mod retry;
 mod sync;
 mod time;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 pub use call::{Answer, Attempt, CallError, Expected, GaveUp, Outcome, Refused, Request, Story};
 pub use error::{
@@ -79,10 +90,14 @@ pub use error::{
 };
 pub use event::Event;
 pub use gate::Eta;
-pub use ledger::{BudgetSnapshot, ScopeSnapshot, Snapshot};
+#[cfg(feature = "observe")]
+pub use ledger::End;
+pub use ledger::{BudgetSnapshot, Level, ScopeSnapshot, Snapshot};
 pub use limiter::{
     Acquire, AcquireAny, Builder, Events, Group, Limiter, Model, SetLimitsError, UnknownSnapshot,
 };
+#[cfg(feature = "observe")]
+pub use observe::{Asking, Decision, Ended, Kept, Observer};
 pub use permit::{Permit, Settled};
 pub use provider::{
     AccountProblem, Family, Headers, Hit, ModelProblem, Observation, Overload, Reading, Retry, Verdict,

@@ -2,12 +2,14 @@
 
 mod acquire;
 mod any;
+mod blocking;
 mod builder;
 mod calls;
 mod config;
 mod events;
 mod layout;
 mod names;
+mod observing;
 mod presets;
 
 use std::collections::HashMap;
@@ -20,6 +22,8 @@ use crate::error::{AcquireError, BuildError, UnknownModel};
 use crate::event::Event;
 use crate::gate::{Eta, Gate};
 use crate::ledger::{BookId, Request, Snapshot};
+#[cfg(feature = "observe")]
+use crate::observe::Observers;
 use crate::permit::Permit;
 use crate::quota::{Cost, Limits, Priority};
 
@@ -65,6 +69,8 @@ struct Inner {
     names: Names,
     gates: Vec<Arc<Gate>>,
     events: broadcast::Sender<Event>,
+    #[cfg(feature = "observe")]
+    observers: Arc<Observers>,
     /// Where a scope's budgets are, by the scope's name.
     scopes: HashMap<String, (Arc<Gate>, usize)>,
 }
@@ -99,7 +105,8 @@ impl Limiter {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a tokio runtime whose time is enabled.
+    /// If it has to wait outside a tokio runtime whose time is enabled. Under another executor, have one entered
+    /// (`tokio::runtime::Handle::enter`); without any, use [`Limiter::acquire_blocking`].
     pub fn acquire(&self, model: &str, cost: Cost) -> Acquire {
         match self.find(model) {
             Ok(known) => Acquire::new(known.gate.clone(), known.book, cost),
@@ -116,8 +123,7 @@ impl Limiter {
     /// taken.
     pub fn try_acquire(&self, model: &str, cost: Cost) -> Result<Permit, AcquireError> {
         let known = self.find(model)?;
-        let charged = known.gate.try_acquire(&Request::new(known.book, cost))?;
-        Ok(Permit::new(known.gate.clone(), charged))
+        Acquire::try_now(&known.gate, Request::new(known.book, cost))
     }
 
     /// Waits for whichever of `models` can start the call first.
@@ -355,8 +361,7 @@ impl Model {
     /// As [`Limiter::try_acquire`], but for the model, which is known.
     #[inline]
     pub fn try_acquire(&self, cost: Cost) -> Result<Permit, AcquireError> {
-        let charged = self.gate.try_acquire(&Request { cost, ..self.request })?;
-        Ok(Permit::new(self.gate.clone(), charged))
+        Acquire::try_now(&self.gate, Request { cost, ..self.request })
     }
 
     /// As [`Limiter::eta`].

@@ -121,6 +121,7 @@ impl Permit {
     fn settle(&mut self, end: &End) {
         self.ended = true;
         self.gate.settle(&self.charged, self.placed.get(), end);
+        self.gate.ended(&self.charged, end);
     }
 }
 

@@ -130,7 +130,7 @@ async fn a_hundred_thousand_waiting_calls_take_at_most_512_bytes_each() {
 /// Modules from the first, which uses none of the others, to the last.
 const LADDER: &[&str] = &[
     "sync", "quota", "time", "estimate", "provider", "retry", "error", "event", "bucket", "ledger", "queue",
-    "gate", "permit", "limiter", "call",
+    "observe", "gate", "permit", "limiter", "call", "metrics", "tracing",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -1,6 +1,7 @@
 //! Which budgets there are, and which of them a call is charged to.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::Ledger;
 use super::learn::Learning;
@@ -68,7 +69,7 @@ pub(crate) struct Layout {
 
 impl BookId {
     #[inline]
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -81,6 +82,11 @@ impl Layout {
 
     pub(crate) fn scopes_of(&self, book: BookId) -> Vec<usize> {
         self.books[book.index()].1.clone()
+    }
+
+    /// The model's name of each book.
+    pub(crate) fn models(&self) -> Vec<Arc<str>> {
+        self.books.iter().map(|(model, ..)| model.as_str().into()).collect()
     }
 
     pub(crate) fn book(&mut self, model: &str, scopes: Vec<usize>, own: Option<usize>) -> BookId {

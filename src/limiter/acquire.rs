@@ -5,8 +5,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::error::{AcquireError, UnknownModel};
-use crate::gate::{Eta, Gate};
-use crate::ledger::{BookId, Request};
+use crate::gate::{Eta, Gate, Waits};
+use crate::ledger::{BookId, Charged, Request};
+use crate::observe::Asked;
 use crate::permit::Permit;
 use crate::queue::Key;
 use crate::quota::{Cost, Priority};
@@ -20,10 +21,19 @@ use crate::quota::{Cost, Priority};
 #[must_use = "futures do nothing unless polled"]
 pub struct Acquire {
     /// Gone when the future is done.
-    gate: Option<Arc<Gate>>,
-    request: Request,
-    place: Option<Key>,
-    unknown: Option<Box<UnknownModel>>,
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) request: Request,
+    pub(super) place: Option<Key>,
+    beside: Option<Box<Beside>>,
+}
+
+/// What few calls have.
+#[derive(Debug)]
+enum Beside {
+    /// The model has no limits.
+    Unknown(UnknownModel),
+    /// Somebody observes, and was told that the call asks.
+    Asked(Asked),
 }
 
 impl Acquire {
@@ -34,12 +44,12 @@ impl Acquire {
 
     #[inline]
     pub(super) fn like(gate: Arc<Gate>, request: Request) -> Self {
-        Acquire { gate: Some(gate), request, place: None, unknown: None }
+        Acquire { gate: Some(gate), request, place: None, beside: None }
     }
 
     pub(super) fn unknown(model: UnknownModel) -> Self {
         let request = Request::new(BookId::default(), Cost::default());
-        Acquire { gate: None, request, place: None, unknown: Some(Box::new(model)) }
+        Acquire { gate: None, request, place: None, beside: Some(Box::new(Beside::Unknown(model))) }
     }
 
     /// Waits no longer than this, counted from the first poll: fails at once when the wait is
@@ -81,6 +91,49 @@ impl Acquire {
         self
     }
 
+    /// As [`Limiter::try_acquire`](crate::Limiter::try_acquire).
+    #[inline]
+    pub(super) fn try_now(gate: &Arc<Gate>, request: Request) -> Result<Permit, AcquireError> {
+        let asked = gate.asks(&request);
+        let decided = gate.try_acquire(&request);
+        if let Some(asked) = asked {
+            asked.decided(decided.as_ref().map(|_| ()));
+        }
+        decided.map(|charged| Permit::new(gate.clone(), charged))
+    }
+
+    /// What comes before each look at the gate.
+    #[inline]
+    pub(super) fn begin(&mut self) -> Result<(), AcquireError> {
+        if self.beside.is_some() {
+            return self.unless_unknown();
+        }
+        let gate = self.gate.as_ref().expect("polled after it was done");
+        self.beside = gate.asks(&self.request).map(|asked| Box::new(Beside::Asked(asked)));
+        Ok(())
+    }
+
+    #[cold]
+    fn unless_unknown(&mut self) -> Result<(), AcquireError> {
+        self.beside = match self.beside.take().map(|beside| *beside) {
+            Some(Beside::Unknown(unknown)) => return Err(unknown.into()),
+            asked => asked.map(Box::new),
+        };
+        Ok(())
+    }
+
+    /// What comes after the last.
+    #[inline]
+    pub(super) fn finish(&mut self, decided: Result<Charged, AcquireError>) -> Result<Permit, AcquireError> {
+        if let Some(beside) = self.beside.take()
+            && let Beside::Asked(asked) = *beside
+        {
+            asked.decided(decided.as_ref().map(|_| ()));
+        }
+        let gate = self.gate.take().expect("it was not done");
+        decided.map(|charged| Permit::new(gate, charged))
+    }
+
     /// When it will start, seen from now and from its place in the queue; `None` once it is done.
     pub fn eta(&self) -> Option<Eta> {
         self.gate.as_ref().map(|gate| gate.eta(&self.request, self.place))
@@ -93,13 +146,10 @@ impl Future for Acquire {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(unknown) = this.unknown.take() {
-            return Poll::Ready(Err(AcquireError::UnknownModel(*unknown)));
-        }
+        this.begin()?;
         let gate = this.gate.as_ref().expect("polled after it was done");
-        let decided = ready!(gate.poll_acquire(&this.request, &mut this.place, cx));
-        let gate = this.gate.take().expect("it was just there");
-        Poll::Ready(decided.map(|charged| Permit::new(gate, charged)))
+        let decided = ready!(gate.poll_acquire(&this.request, &mut this.place, cx, Waits::Polled));
+        Poll::Ready(this.finish(decided))
     }
 }
 

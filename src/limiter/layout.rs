@@ -10,6 +10,7 @@ use super::{Builder, Group, Inner, Known, Limiter};
 use crate::error::BuildError;
 use crate::gate::Gate;
 use crate::ledger::{BookId, Layout};
+use crate::observe::Observers;
 use crate::quota::{Limits, Waiting};
 
 pub(super) fn model_scope(name: &str) -> String {
@@ -47,9 +48,10 @@ pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
 
     let (mut models, mut gates, mut scopes) = (Vec::new(), Vec::new(), HashMap::new());
     let (events, _) = broadcast::channel(EVENTS);
+    let observers = Arc::<Observers>::default();
     for draft in drafts {
         let names: Vec<String> = draft.layout.scopes.iter().map(|(name, _)| name.clone()).collect();
-        let gate = Gate::new(draft.layout, events.clone());
+        let gate = Gate::new(draft.layout, events.clone(), observers.clone());
         scopes.extend(names.into_iter().enumerate().map(|(i, name)| (name, (gate.clone(), i))));
         let known = |(name, book)| Known { name, gate: Arc::clone(&gate), book };
         models.extend(draft.models.into_iter().map(known));
@@ -67,7 +69,16 @@ pub(super) fn build(builder: Builder) -> Result<Limiter, BuildError> {
     if let Some(model) = builder.fallback {
         names.fall_back(index_of("fallback", &model, &of)?);
     }
-    Ok(Limiter { inner: Arc::new(Inner { models, names, gates, scopes, events }), calls: Arc::default() })
+    let inner = Inner {
+        models,
+        names,
+        gates,
+        scopes,
+        events,
+        #[cfg(feature = "observe")]
+        observers,
+    };
+    Ok(Limiter { inner: Arc::new(inner), calls: Arc::default() })
 }
 
 fn index_of(name: &str, model: &str, of: &[String]) -> Result<usize, BuildError> {
