@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::ledger::End;
-use crate::limiter::Limiter;
+use crate::limiter::{Acquire, Limiter};
 use crate::permit::Permit;
 use crate::provider::{Headers, Verdict};
 use crate::quota::{Cost, Usage};
@@ -181,53 +181,53 @@ impl Limiter {
         A: Answer,
         E: fmt::Display,
     {
-        match request.expected() {
-            Expected::Cost(model, cost) => self.attempts(request, send, model, cost, |_| {}).await,
+        let mut send = send;
+        let send = || send(request);
+        let (answer, usage, permit) = match request.expected() {
+            Expected::Cost(model, cost) => self.attempts(|| self.acquire(model, cost), send, |_| {}).await?,
             #[cfg(feature = "tiktoken")]
             Expected::Body(body) => {
                 let estimator = self.estimator();
                 let estimate = estimator.request(body).await?;
                 let learn = |usage: &Usage| estimator.learn(&estimate, usage);
-                self.attempts(request, send, estimate.model(), estimate.cost(), learn).await
+                let acquire = || self.acquire(estimate.model(), estimate.cost());
+                self.attempts(acquire, send, learn).await?
             }
+        };
+        match usage {
+            Some(usage) => permit.release(usage).await,
+            None => drop(permit),
         }
+        Ok(answer)
     }
 
-    async fn attempts<'a, R, F, Fut, A, E>(
+    /// Makes attempts until one is answered. What was used is for the caller to settle: of a streamed answer,
+    /// only the head may be there.
+    pub(crate) async fn attempts<Fut, A, E>(
         &self,
-        request: &'a R,
-        mut send: F,
-        model: &str,
-        cost: Cost,
+        acquire: impl Fn() -> Acquire,
+        mut send: impl FnMut() -> Fut,
         learn: impl Fn(&Usage),
-    ) -> Result<A, CallError<A, E>>
+    ) -> Result<(A, Option<Usage>, Permit), CallError<A, E>>
     where
-        R: Request + ?Sized,
-        F: FnMut(&'a R) -> Fut,
         Fut: Future<Output = Result<A, E>>,
         A: Answer,
         E: fmt::Display,
     {
         let retrying = self.retrying();
         let begin = time::instant();
-        let mut permit = self.acquire(model, cost).await?;
+        let mut permit = acquire().await?;
         let mut waited = time::instant() - begin;
         retrying.first_attempt();
 
         let mut attempts = Vec::new();
         let (mut slept, mut slept_in_all) = (Duration::ZERO, Duration::ZERO);
         loop {
-            let sent = send(request).await;
+            let sent = send().await;
             let ended = time::instant();
             let (in_vain, verdict, closed) = match sent {
                 Ok(answer) => match read(&permit, &answer, &learn) {
-                    (None, usage) => {
-                        match usage {
-                            Some(usage) => permit.release(usage).await,
-                            None => drop(permit),
-                        }
-                        return Ok(answer);
-                    }
+                    (None, usage) => return Ok((answer, usage, permit)),
                     (Some(verdict), _) => {
                         let closed = permit.in_vain(&End::Refused(verdict));
                         (InVain::Refused(answer, verdict), verdict, closed)
@@ -252,7 +252,7 @@ impl Limiter {
             slept = next.wait;
             slept_in_all += slept;
             let asked = time::instant();
-            permit = match self.acquire(model, cost).await {
+            permit = match acquire().await {
                 Ok(permit) => permit,
                 Err(error) => return Err(give_up(attempts, GaveUp::NotAdmitted(error))),
             };

@@ -266,8 +266,8 @@ impl Gate {
     pub(crate) fn settle(&self, charged: &Charged, placed: Option<&Placed>, end: &End) {
         let mut state = self.state.lock();
         let last = state.clock.last();
-        let refused = matches!(end, End::Refused(_));
-        if state.queue.is_deserted() && !refused && state.ledger.settles_untimed(charged, last) {
+        let refused = end.verdict();
+        if state.queue.is_deserted() && refused.is_none() && state.ledger.settles_untimed(charged, last) {
             // Reading the clock would be a quarter of what a call without waiting costs.
             state.ledger.settle_now(charged, placed, end, last);
             if !state.ledger.events.is_empty() {
@@ -277,8 +277,8 @@ impl Gate {
         }
         let now = state.clock.at(self.origin.uptime());
         state.ledger.settle(charged, placed, end, now);
-        if let End::Refused(verdict) = end {
-            state.ledger.refused(charged, *verdict, now);
+        if let Some(verdict) = refused {
+            state.ledger.refused(charged, verdict, now);
             state.queue.replan();
         }
         state.came_back(charged);

@@ -144,6 +144,9 @@ pub enum End {
     Released(Usage),
     /// The provider said no: the request is charged, its tokens by the verdict.
     Refused(Verdict),
+    /// The provider said no after a part of the answer: that part is charged.
+    #[cfg_attr(not(feature = "json"), allow(dead_code, reason = "only a stream breaks off"))]
+    Broken(Verdict, Usage),
     /// Never sent: everything comes back.
     Cancelled,
     /// Sent, outcome unknown: what was reserved stays charged.
@@ -295,11 +298,20 @@ impl Charged {
 }
 
 impl End {
+    /// What the provider said, if it said no.
+    #[inline]
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
+        match self {
+            End::Refused(verdict) | End::Broken(verdict, _) => Some(*verdict),
+            End::Released(_) | End::Cancelled | End::Lost => None,
+        }
+    }
+
     /// What a call that ended like this has cost, by unit.
     #[inline]
     fn prices(&self, rule: Rule, cost: &Cost) -> Amounts {
         match self {
-            End::Released(usage) => rule.price(cost, usage),
+            End::Released(usage) | End::Broken(_, usage) => rule.price(cost, usage),
             End::Lost | End::Refused(Verdict::Failed) => rule.reserve(cost),
             End::Cancelled => Amounts::default(),
             End::Refused(Verdict::Rejected) => {

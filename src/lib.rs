@@ -35,6 +35,8 @@
 //! | wait without a runtime, with a thread | [`Limiter::acquire_blocking`], [`Acquire::wait_blocking`] |
 //! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
+//! | settle a streamed answer when it ends | [`Meter`] (feature `json`), [`Metered`] (feature `http-body`) |
+//! | limit a client without changing its calls | [`reqwest`](mod@reqwest), [`tower`](mod@tower) (features of their names) |
 //! | read what an answer's headers say | [`Observation`], [`Headers`] |
 //! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
 //! | watch it: levels, waits, refusals, spans | [`Limiter::levels`], [`Limiter::add_observer`]; [`metrics`], [`tracing`] (features) |
@@ -52,6 +54,9 @@
 //! | `observe` | with the two below | [`Observer`]: is told what becomes of calls |
 //! | `metrics` | no | [`metrics`](mod@metrics): counters, histograms and gauges for the `metrics` facade |
 //! | `tracing` | no | [`tracing`](mod@tracing): a span for each call that asks for leave, and events |
+//! | `http-body` | no | [`Metered`]: a body that settles its call when it ends |
+//! | `tower` | no | [`tower`](mod@tower): a layer for tower's services |
+//! | `reqwest` | no | [`reqwest`](mod@reqwest): a middleware for reqwest's clients |
 //!
 //! # What it is not for
 //!
@@ -61,6 +66,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "http-body")]
+mod body;
 mod bucket;
 mod call;
 mod error;
@@ -78,12 +85,20 @@ mod permit;
 mod provider;
 mod queue;
 mod quota;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 mod retry;
+#[cfg(feature = "json")]
+mod stream;
 mod sync;
 mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
+#[cfg(feature = "http-body")]
+pub use body::Metered;
 pub use call::{Answer, Attempt, CallError, Expected, GaveUp, Outcome, Refused, Request, Story};
 pub use error::{
     AcquireError, Blocking, BuildError, ExceedsQuota, NotYet, PromptTooLong, QueueFull, Stopped, UnknownModel,
@@ -107,6 +122,8 @@ pub use quota::{
     Charge, Cost, InvalidQuota, Limits, Oversize, Priority, Quota, Unit, Usage, Waiting, Window,
 };
 pub use retry::Retries;
+#[cfg(feature = "json")]
+pub use stream::Meter;
 #[cfg(any(tollgate_loom, tollgate_shuttle))]
 #[doc(hidden)]
 pub use time::stand_in;

@@ -32,7 +32,7 @@
 //! |---|---|
 //! | model: `gen_ai.request.model` | the name or pattern under which the model's limits were given, so that there are no more than these |
 //! | error: `error.type` | no leave: `not_yet`, `exceeds_quota`, `prompt_too_long`, `stopped`, `queue_full`, and `given_up` for calls that were dropped while they waited; from the provider: `rate_limited`, `overloaded`, `too_large`, `account`, `model`, `rejected`, `failed` |
-//! | end: `tollgate.end` | `released`, `refused`, `cancelled`, `lost` |
+//! | end: `tollgate.end` | `released`, `refused`, `broken` (refused in the middle of a stream), `cancelled`, `lost` |
 //! | scope: `tollgate.scope` | `model gpt-4o-mini`, `group openai`, `tenant alice of group openai` |
 //! | budget: `tollgate.budget` | `rpm`, `tpm`, `tpd`, `concurrency`; others by unit and period: `tokens_per_10s` |
 //!
@@ -113,6 +113,7 @@ impl Observer for Metrics {
         let end = match call.end {
             End::Released(_) => "released",
             End::Refused(_) => "refused",
+            End::Broken(..) => "broken",
             End::Cancelled => "cancelled",
             End::Lost => "lost",
         };

@@ -128,8 +128,7 @@ pub struct Ended<'a> {
 impl Ended<'_> {
     /// Why the provider refused it, as a label: the verdict's name in snake case; none where it did not.
     pub fn error_type(&self) -> Option<&'static str> {
-        let End::Refused(verdict) = self.end else { return None };
-        Some(match verdict {
+        Some(match self.end.verdict()? {
             Verdict::RateLimited { .. } => "rate_limited",
             Verdict::Overloaded { .. } => "overloaded",
             Verdict::TooLarge { .. } => "too_large",

@@ -98,6 +98,13 @@ impl Permit {
         self.end(&End::Refused(verdict))
     }
 
+    /// Ends a call that the provider broke off: what had come of the answer is charged, and a limit is shut
+    /// as by [`Permit::refused`].
+    #[cfg(feature = "json")]
+    pub(crate) fn broken(self, verdict: Verdict, seen: Usage) -> Settled {
+        self.end(&End::Broken(verdict, seen))
+    }
+
     /// Ends a call that was never sent: everything comes back.
     ///
     /// The books are settled when this returns, whether or not the future is awaited.

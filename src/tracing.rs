@@ -40,7 +40,6 @@ use tracing::{Span, debug, info, info_span, warn};
 
 use crate::error::AcquireError;
 use crate::event::Event;
-use crate::ledger::End;
 use crate::observe::{Asking, Decision, Ended, Kept, Observer};
 
 const TARGET: &str = "tollgate";
@@ -82,7 +81,7 @@ impl Observer for Spans {
     }
 
     fn ended(&self, call: &Ended<'_>) {
-        if let End::Refused(verdict) = &call.end {
+        if let Some(verdict) = call.end.verdict() {
             let (model, kind) = (call.model, call.error_type());
             warn!(
                 target: TARGET,

@@ -71,6 +71,12 @@ fn everything_public_may_cross_threads() {
     crosses_threads::<(Retries, Story)>();
     crosses_threads::<(Charge, Cost, Usage, Verdict)>();
     crosses_threads::<(Family, Observation, Reading)>();
+    #[cfg(feature = "json")]
+    crosses_threads::<tollgate::Meter>();
+    #[cfg(feature = "http-body")]
+    crosses_threads::<tollgate::Metered<http_body_util::Full<bytes::Bytes>>>();
+    #[cfg(feature = "reqwest")]
+    crosses_threads::<tollgate::reqwest::TollgateMiddleware>();
 }
 
 #[test]
@@ -130,7 +136,8 @@ async fn a_hundred_thousand_waiting_calls_take_at_most_512_bytes_each() {
 /// Modules from the first, which uses none of the others, to the last.
 const LADDER: &[&str] = &[
     "sync", "quota", "time", "estimate", "provider", "retry", "error", "event", "bucket", "ledger", "queue",
-    "observe", "gate", "permit", "limiter", "call", "metrics", "tracing",
+    "observe", "gate", "permit", "limiter", "call", "stream", "body", "tower", "reqwest", "metrics",
+    "tracing",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -265,7 +265,7 @@ impl Ledger {
                 self.answered(charged);
             }
             End::Cancelled | End::Lost | End::Refused(Verdict::Failed) => self.unanswered(charged),
-            End::Refused(_) => {}
+            End::Refused(_) | End::Broken(..) => {}
         }
     }
 

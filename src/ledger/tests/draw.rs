@@ -119,6 +119,7 @@ fn how(range: Range) -> BoxedStrategy<How> {
     let usual = prop_oneof![
         8 => (0_u8..=100, 0_u8..=100, cached()).prop_map(released),
         2 => (90_u8..=250, 0_u8..=250, cached()).prop_map(released),
+        1 => (0_u8..=100, 0_u8..=100).prop_map(|(input, output)| How::Broken(input, output)),
         1 => Just(How::Limited), 1 => Just(How::TooLarge), 1 => Just(How::Rejected),
         1 => Just(How::Failed), 2 => Just(How::Cancelled), 1 => Just(How::Lost),
     ];

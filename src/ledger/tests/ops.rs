@@ -79,6 +79,8 @@ pub(super) enum How {
     Released(u8, u8, u8),
     /// Input, output, and what of the input came from the cache.
     Used(u64, u64, u64),
+    /// Refused after so many 100ths of what was reserved, of input and output.
+    Broken(u8, u8),
     Limited,
     TooLarge,
     Rejected,
@@ -105,6 +107,11 @@ impl How {
                 End::Released(Usage::new(input, output).cached_input(share(input, cached)))
             }
             How::Used(input, output, cached) => End::Released(Usage::new(input, output).cached_input(cached)),
+            How::Broken(input, output) => {
+                let seen =
+                    Usage::new(share(cost.input_tokens(), input), share(cost.max_output_tokens(), output));
+                End::Broken(Verdict::overloaded(None), seen)
+            }
             How::Limited => End::Refused(Verdict::rate_limited(None)),
             How::TooLarge => End::Refused(Verdict::too_large()),
             How::Rejected => End::Refused(Verdict::Rejected),

@@ -48,8 +48,10 @@ pub(super) fn price(rule: Rule, unit: Unit, cost: &Cost, end: &End) -> u64 {
         Unit::OutputTokens => output,
     };
     match end {
-        End::Released(usage) if takes_the_cap(rule) => used(counted(rule, usage), cost.max_output_tokens()),
-        End::Released(usage) => used(counted(rule, usage), usage.output_tokens()),
+        End::Released(usage) | End::Broken(_, usage) if takes_the_cap(rule) => {
+            used(counted(rule, usage), cost.max_output_tokens())
+        }
+        End::Released(usage) | End::Broken(_, usage) => used(counted(rule, usage), usage.output_tokens()),
         End::Lost | End::Refused(Verdict::Failed) => reserve(rule, unit, cost),
         End::Refused(Verdict::Rejected) => used(cost.input_tokens(), 0),
         End::Refused(_) => used(0, 0),
