@@ -11,13 +11,16 @@ mod bucket;
 mod contenders;
 #[path = "fairness/figures.rs"]
 mod figures;
+mod governed;
 #[path = "fairness/page.rs"]
 mod page;
 #[path = "fairness/play.rs"]
 mod play;
 #[path = "fairness/plot.rs"]
 mod plot;
+mod random;
 mod readme;
+mod svg;
 #[path = "fairness/trace.rs"]
 mod trace;
 

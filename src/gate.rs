@@ -255,7 +255,7 @@ impl Gate {
         if !refused {
             state.ledger.answered(charged);
         }
-        state.ledger.observe(charged, refused, seen, now);
+        state.ledger.observe(charged, &placed, refused, seen, now);
         state.came_back(charged);
         self.leave_and_tell(state, now);
         placed

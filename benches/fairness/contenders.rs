@@ -7,21 +7,16 @@
 
 use std::fmt;
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex as StdMutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, FakeRelativeClock};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota as GovernorQuota, RateLimiter};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tollgate::{Cost, Limiter, Limits, Model, Quota, Unit, Usage, Waiting};
 
 use crate::bucket::{Account, Bucket, PERIOD};
+use crate::governed::{Governor, Time, governor, ready};
 use crate::trace::{Call, Tenant};
 
 /// Ends an admitted call.
@@ -161,12 +156,7 @@ async fn slot(slots: Arc<Semaphore>) -> End {
     Box::new(move || drop(slot))
 }
 
-type Governor = RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>;
-
 /// Two governors and a semaphore.
-///
-/// governor's own futures sleep by the system's clock, which no test can pause. This is the same loop over tokio's
-/// timers: ask, sleep for as long as governor says, ask again.
 #[derive(Clone, Debug)]
 struct Governors {
     requests: Arc<Governor>,
@@ -178,11 +168,7 @@ struct Governors {
 impl Governors {
     fn new(account: Account) -> Self {
         let time = Time::default();
-        let governor = |limit: u32| {
-            let burst = NonZeroU32::new(limit).expect("not zero");
-            let quota = GovernorQuota::with_period(PERIOD / limit).expect("not zero").allow_burst(burst);
-            Arc::new(RateLimiter::direct_with_clock(quota, time.clock.clone()))
-        };
+        let governor = |limit| Arc::new(governor(limit, PERIOD, &time));
         let (requests, tokens) = (governor(account.requests), governor(account.tokens));
         Governors { requests, tokens, slots: Arc::new(Semaphore::new(account.slots)), time: Arc::new(time) }
     }
@@ -197,40 +183,6 @@ impl Contender for Governors {
             ready(&this.tokens, &this.time, call.tokens).await;
             slot
         })
-    }
-}
-
-/// governor's `until_n_ready`, under virtual time.
-async fn ready(governor: &Governor, time: &Time, amount: u32) {
-    let amount = NonZeroU32::new(amount).expect("not zero");
-    loop {
-        time.catch_up();
-        match governor.check_n(amount).expect("within the burst") {
-            Ok(()) => return,
-            Err(refused) => sleep(refused.wait_time_from(time.clock.now())).await,
-        }
-    }
-}
-
-/// Lets governor's fake clock show tokio's time.
-#[derive(Debug)]
-struct Time {
-    clock: FakeRelativeClock,
-    shown: StdMutex<Instant>,
-}
-
-impl Default for Time {
-    fn default() -> Self {
-        Time { clock: FakeRelativeClock::default(), shown: StdMutex::new(Instant::now()) }
-    }
-}
-
-impl Time {
-    fn catch_up(&self) {
-        let mut shown = self.shown.lock().expect("nobody panics under it");
-        let now = Instant::now();
-        self.clock.advance(now - *shown);
-        *shown = now;
     }
 }
 

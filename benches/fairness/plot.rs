@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::figures::{Figures, Waits};
 use crate::page::seconds;
+use crate::svg::{GRID, INK, PALE, legend, sheet, text};
 
 const WIDTH: f64 = 960.0;
 const TOP: f64 = 78.0;
@@ -25,11 +26,11 @@ pub(crate) fn waits(contenders: &[(&str, Figures)]) -> String {
 
 fn draw(contenders: &[(&str, Figures)]) -> Result<String, fmt::Error> {
     let bottom = TOP + ROW * contenders.len() as f64;
-    let mut svg = String::new();
+    let mut svg = sheet(WIDTH, bottom + 46.0, "Waits of small and large calls, by contender")?;
     frame(&mut svg, bottom)?;
     for (row, (name, of)) in contenders.iter().enumerate() {
         let y = TOP + ROW * row as f64;
-        text(&mut svg, (LEFT - 12.0, y + 27.0), "end", "#1a202c", name)?;
+        text(&mut svg, (LEFT - 12.0, y + 27.0), "end", INK, name)?;
         bar(&mut svg, y + 9.0, SMALL, &of.small)?;
         bar(&mut svg, y + 25.0, LARGE, &of.large)?;
     }
@@ -39,26 +40,14 @@ fn draw(contenders: &[(&str, Figures)]) -> Result<String, fmt::Error> {
 
 /// Everything but the bars.
 fn frame(svg: &mut String, bottom: f64) -> fmt::Result {
-    let height = bottom + 46.0;
-    writeln!(
-        svg,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12" role="img">"#
-    )?;
-    svg.push_str("<title>Waits of small and large calls, by contender</title>\n");
-    writeln!(svg, r##"<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>"##)?;
-    text(svg, (16.0, 24.0), "start", "#1a202c", "Waits of the calls that were served, from p50 to p99")?;
-    legend(svg, 16.0, SMALL, "small calls (50–300 tokens)")?;
-    legend(svg, 216.0, LARGE, "large calls (8,000 tokens)")?;
-    text(svg, (WIDTH - 16.0, TOP - 8.0), "end", "#4a5568", "served of all")?;
+    text(svg, (16.0, 24.0), "start", INK, "Waits of the calls that were served, from p50 to p99")?;
+    legend(svg, (16.0, 36.0), SMALL, "small calls (50–300 tokens)")?;
+    legend(svg, (216.0, 36.0), LARGE, "large calls (8,000 tokens)")?;
+    text(svg, (WIDTH - 16.0, TOP - 8.0), "end", PALE, "served of all")?;
     DECADES
         .flat_map(|decade| [1.0, 3.0].map(|step| step * 10_f64.powi(decade)))
         .try_for_each(|at| tick(svg, at, bottom))?;
-    text(svg, ((LEFT + RIGHT) / 2.0, bottom + 36.0), "middle", "#4a5568", "wait in seconds, logarithmic")
-}
-
-fn legend(svg: &mut String, x: f64, colour: &str, what: &str) -> fmt::Result {
-    writeln!(svg, r#"<rect x="{x}" y="36" width="12" height="12" rx="2" fill="{colour}"/>"#)?;
-    text(svg, (x + 18.0, 46.0), "start", "#4a5568", what)
+    text(svg, ((LEFT + RIGHT) / 2.0, bottom + 36.0), "middle", PALE, "wait in seconds, logarithmic")
 }
 
 fn tick(svg: &mut String, at: f64, bottom: f64) -> fmt::Result {
@@ -66,8 +55,8 @@ fn tick(svg: &mut String, at: f64, bottom: f64) -> fmt::Result {
     if x > RIGHT {
         return Ok(());
     }
-    writeln!(svg, r##"<path d="M{x:.1} {TOP}V{bottom}" stroke="#e2e8f0"/>"##)?;
-    text(svg, (x, bottom + 16.0), "middle", "#4a5568", &at.to_string())
+    writeln!(svg, r#"<path d="M{x:.1} {TOP}V{bottom}" stroke="{GRID}"/>"#)?;
+    text(svg, (x, bottom + 16.0), "middle", PALE, &at.to_string())
 }
 
 fn bar(svg: &mut String, y: f64, colour: &str, waits: &Waits) -> fmt::Result {
@@ -85,10 +74,6 @@ fn bar(svg: &mut String, y: f64, colour: &str, waits: &Waits) -> fmt::Result {
     )?;
     text(svg, (from - 5.0, y + 10.0), "end", colour, &seconds(Some(p50)))?;
     text(svg, (from + width + 5.0, y + 10.0), "start", colour, &seconds(Some(p99)))
-}
-
-fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, colour: &str, what: &str) -> fmt::Result {
-    writeln!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" fill="{colour}">{what}</text>"#)
 }
 
 /// Where a wait is on the axis; what is shorter than its beginning is there.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bucket::{Account, PERIOD};
+use crate::random::Random;
 
 /// How long calls arrive, and how long a run lasts.
 pub(crate) const RUN: Duration = Duration::from_secs(600);
@@ -65,7 +66,7 @@ pub(crate) fn sizes(account: Account) -> Vec<Call> {
     calls.extend(arrivals.map(|arrival| Call {
         arrival,
         tokens: account.tokens / 5 * 4,
-        held: random.held(),
+        held: held(&mut random),
         tenant: Tenant::Quiet,
         size: Size::Large,
     }));
@@ -85,42 +86,25 @@ pub(crate) fn tenants() -> Vec<Call> {
 /// Calls that arrive at random, `rate` in a second.
 fn small(random: &mut Random, rate: f64, tenant: Tenant) -> Vec<Call> {
     let mut calls = Vec::new();
-    let mut arrival = random.gap(rate);
+    let mut arrival = gap(random, rate);
     while arrival < RUN {
-        let tokens = random.between(*SMALL.start(), *SMALL.end());
-        calls.push(Call { arrival, tokens, held: random.held(), tenant, size: Size::Small });
-        arrival += random.gap(rate);
+        let tokens = between(random, *SMALL.start(), *SMALL.end());
+        calls.push(Call { arrival, tokens, held: held(random), tenant, size: Size::Small });
+        arrival += gap(random, rate);
     }
     calls
 }
 
-/// SplitMix64: enough for a trace, and the same everywhere.
-struct Random(u64);
+fn between(random: &mut Random, least: u32, most: u32) -> u32 {
+    least + (random.next() % u64::from(most - least + 1)) as u32
+}
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
+/// The time to the next arrival. Whole milliseconds, as tokio's timers count.
+fn gap(random: &mut Random, rate: f64) -> Duration {
+    let seconds = -(1.0 - random.unit()).ln() / rate;
+    Duration::from_millis((seconds * 1_000.0).round() as u64)
+}
 
-    /// From 0 up to, not including, 1.
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn between(&mut self, least: u32, most: u32) -> u32 {
-        least + (self.next() % u64::from(most - least + 1)) as u32
-    }
-
-    /// The time to the next arrival. Whole milliseconds, as tokio's timers count.
-    fn gap(&mut self, rate: f64) -> Duration {
-        let seconds = -(1.0 - self.unit()).ln() / rate;
-        Duration::from_millis((seconds * 1_000.0).round() as u64)
-    }
-
-    fn held(&mut self) -> Duration {
-        Duration::from_millis(u64::from(self.between(500, 2_000)))
-    }
+fn held(random: &mut Random) -> Duration {
+    Duration::from_millis(u64::from(between(random, 500, 2_000)))
 }

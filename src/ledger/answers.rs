@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use super::books::Scope;
 use super::law;
 use super::truth::{Told, Truth};
-use super::{BookId, Charged, End, Ledger};
+use super::{BookId, Charged, End, Ledger, Placed};
 use crate::event::Event;
 use crate::provider::{AccountProblem, Hit, Observation, Verdict};
 use crate::quota::{Charge, Rule, Unit};
-use crate::time::Now;
+use crate::time::{Now, nanos};
 
 /// An account that takes no calls.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct Stopped {
 /// Where a budget is.
 pub(super) type Place = (usize, usize);
 
+/// No call is on its way to the provider for longer, or overtaken by one that was sent later still.
+const ON_ITS_WAY: Duration = Duration::from_millis(250);
+
 /// Percentages that are told of when they are passed, from the highest on.
 const TOLD: [u8; 2] = [95, 80];
 /// Budgets over shorter periods are meant to be used up.
@@ -28,9 +31,18 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 impl Ledger {
     /// The head of the answer to a call is in: its levels and limits put the books right.
-    pub(crate) fn observe(&mut self, charged: &Charged, refused: bool, seen: &Observation, now: Now) {
+    /// `placed` is what [`Ledger::place`] said.
+    pub(crate) fn observe(
+        &mut self,
+        charged: &Charged,
+        placed: &Placed,
+        refused: bool,
+        seen: &Observation,
+        now: Now,
+    ) {
         self.spoken |= !seen.readings().is_empty();
         self.note_head(charged);
+        let charged_by = charged_by(charged, placed.latest);
         for reading in seen.readings().iter().filter(|reading| !reading.upstream) {
             let fits =
                 |ledger: &Self, (scope, index): Place| ledger.scopes[scope].budgets[index].fits(reading);
@@ -64,7 +76,8 @@ impl Ledger {
             let may_raise = !refused && budget.may_rise(reading);
             let late = charged.rule.known_at_the_end(unit);
             let (seq, own) = (charged.seq, taken[unit]);
-            budget.reconcile(&Told { seq, remaining, own, refused, since: out, late, may_raise }, now);
+            let told = Told { seq, remaining, own, refused, since: out, charged_by, late, may_raise };
+            budget.reconcile(&told, now);
         }
         if !refused {
             self.for_each(charged, |budget, _| budget.narrow(now));
@@ -117,7 +130,8 @@ impl Ledger {
             let late = charged.rule.known_at_the_end(budget.unit);
             let remaining = limit.saturating_sub(used);
             let (seq, own) = (charged.seq, 0);
-            let told = Told { seq, remaining, own, refused: false, since: out, late, may_raise: false };
+            let (refused, may_raise, charged_by) = (false, false, charged_by(charged, now));
+            let told = Told { seq, remaining, own, refused, since: out, charged_by, late, may_raise };
             budget.reconcile(&told, now);
         }
         let sent = now.utc.saturating_sub(out);
@@ -289,4 +303,9 @@ impl Ledger {
             }
         }
     }
+}
+
+/// The uptime by which the provider has charged a call: as soon as it arrived, and not after `latest`.
+fn charged_by(charged: &Charged, latest: Now) -> u64 {
+    latest.uptime.min(charged.at.saturating_add(nanos(ON_ITS_WAY)))
 }

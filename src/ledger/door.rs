@@ -185,7 +185,7 @@ impl Ledger {
             for budget in &mut self.scopes[scope].budgets {
                 let amount = amounts[budget.unit];
                 let Some(truth) = &mut budget.truth else { continue };
-                truth.note(seq, amount, budget.bucket.freed());
+                truth.note(seq, amount, budget.bucket.freed(), now);
                 if let Some(door) = truth.door.as_mut().filter(|_| amount > 0) {
                     door.send(seq, now);
                 }

@@ -8,7 +8,7 @@
 //! every answer, and the next twenty calls would be refused.
 //!
 //! **What is consistent** with an answer is a range. Let `told` be what it says was left, `back` what has
-//! flowed back since the call was sent, `after` what was taken for calls that were sent later, and
+//! flowed back since the call was sent, `after` what was taken for calls that were sent after it was charged, and
 //! `unheard` what was taken for all calls whose answers were not in when it was sent: these, and those
 //! that were on their way.
 //!
@@ -21,9 +21,10 @@
 //! write: openllmetry and dd-trace-py cassettes, read November 2026), so a level above the upper end is lowered
 //! to it: somebody else uses the key, or calls cost more than the rule says. A level below the lower
 //! end is raised to it: no call that is out can make less of `told` than that. In between nothing is known
-//! better than the books know it. Worked example, TPM 60,000: a call is sent while calls of 2,000 tokens are
-//! out, 3,000 are taken for later ones, and after 2 s its answer says 10,000. The level is somewhere in
-//! 5,000..=9,000.
+//! better than the books know it. Calls that were sent later, but before it is known to have been charged, may have
+//! overtaken it on the way, and be in `told`: they are not in `after`. Worked example, TPM 60,000: a call is
+//! sent while calls of 2,000 tokens are out, 3,000 are taken for later ones, and after 2 s its answer says
+//! 10,000. The level is somewhere in 5,000..=9,000.
 //!
 //! **Late charges.** Where the price is known at the end only, a call is heard when it ends.
 //!
@@ -84,6 +85,8 @@ struct Mark {
     before: u64,
     /// What had aged out of the budget when it was sent.
     freed: u64,
+    /// The uptime at which it was sent.
+    sent: u64,
 }
 
 /// How the configured limit stands to the provider's.
@@ -110,6 +113,8 @@ pub(super) struct Told {
     pub(super) refused: bool,
     /// Nanoseconds since it was sent.
     pub(super) since: u64,
+    /// The uptime by which it was charged.
+    pub(super) charged_by: u64,
     /// Whether prices are known at the end only.
     pub(super) late: bool,
     /// Whether the level may be raised.
@@ -125,13 +130,14 @@ impl Clone for Truth {
 
 impl Truth {
     /// A call was charged.
-    pub(super) fn note(&mut self, seq: u64, amount: u64, freed: u64) {
+    pub(super) fn note(&mut self, seq: u64, amount: u64, freed: u64, sent: u64) {
         self.began.get_or_insert(seq);
         self.taken = self.taken.saturating_add(amount);
         if self.calls.len() >= CALLS {
             self.calls.pop_front();
         }
-        self.calls.push_back(Mark { seq, taken: self.taken, heard: self.heard, before: self.before, freed });
+        let (taken, heard, before) = (self.taken, self.heard, self.before);
+        self.calls.push_back(Mark { seq, taken, heard, before, freed, sent });
     }
 
     /// A call was charged and taken back at once, as if it had never been; says whether it was.
@@ -172,6 +178,16 @@ impl Truth {
     fn mark(&self, seq: u64) -> Option<Mark> {
         let found = self.calls.binary_search_by_key(&seq, |mark| mark.seq).ok()?;
         Some(self.calls[found])
+    }
+
+    /// What was taken for calls that were charged after a marked one, for certain.
+    ///
+    /// Calls overtake one another on their way. One that was sent later, but before the marked one is known to have
+    /// been charged, may be in what its answer tells.
+    fn after(&self, mark: Mark, charged_by: u64) -> u64 {
+        let sent_by = self.calls.partition_point(|call| call.sent < charged_by);
+        let counted = sent_by.checked_sub(1).map_or(0, |last| self.calls[last].taken);
+        self.taken.saturating_sub(counted.max(mark.taken))
     }
 
     /// Whether the limit that is followed is the provider's own.
@@ -299,7 +315,7 @@ impl Budget {
         let Some(truth) = &mut self.truth else { return };
         let Some(mark) = truth.mark(told.seq).filter(|mark| mark.seq >= truth.newest) else { return };
         truth.newest = mark.seq;
-        let after = truth.taken.saturating_sub(mark.taken);
+        let after = truth.after(mark, told.charged_by);
         let late = if told.late { told.own } else { 0 };
         let out = truth.taken.saturating_sub(mark.heard).saturating_sub(told.own);
         let unheard = out.saturating_add(late).saturating_add(mark.before);

@@ -1,12 +1,15 @@
 //! The level in the books and the provider's.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
-use tollgate::Event;
+use tokio::time::sleep;
+use tollgate::{Charge, Cost, Event, Limiter, Limits, Unit};
 use tollgate_sim::LawKind;
 
 use crate::trace::{self, Call};
 use crate::world::World;
-use crate::{config, limits, paused, rules, truth};
+use crate::{TPM, config, limits, paused, quota, rules, truth};
 
 fn no_rule_was_taken_for_another(world: &World) {
     let wrong = |event: &&Event| {
@@ -69,6 +72,29 @@ proptest! {
             }).await;
             assert_eq!(world.refused, 0);
             no_rule_was_taken_for_another(&world);
+        });
+    }
+}
+
+/// The answer to a call may come before that to a later one which overtook it on its way, and was charged first.
+#[test]
+fn an_answer_that_counts_a_call_sent_later_takes_that_call_from_nobody_twice() {
+    let cost = |tokens| Cost::input(tokens);
+    let head = |left: u64| {
+        [("x-ratelimit-limit-tokens", TPM.to_string()), ("x-ratelimit-remaining-tokens", left.to_string())]
+    };
+    for law in [LawKind::Fixed, LawKind::Sliding] {
+        paused(async {
+            let limits = Limits::new().with(quota(law, Unit::Tokens, TPM)).charge(Charge::InputOnly);
+            let limiter = Limiter::builder().model("m", limits).build().unwrap();
+            limiter.acquire("m", cost(1_000)).await.unwrap().observe(200_u16, &head(TPM - 1_000));
+
+            let first = limiter.acquire("m", cost(2_000)).await.unwrap();
+            let later = limiter.acquire("m", cost(30_000)).await.unwrap();
+            sleep(Duration::from_secs(2)).await;
+            first.observe(200_u16, &head(TPM - 33_000));
+            assert!(limiter.try_acquire("m", cost(TPM - 33_000)).is_ok(), "{law:?}");
+            drop((first, later));
         });
     }
 }

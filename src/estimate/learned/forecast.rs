@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 ///
 /// It is never expected to be longer than its cap. What it uses beyond what was expected stays as debt,
 /// what it does not use comes back.
+///
+/// Which percentile? About 60 where the provider holds room for an answer while the call is out. 1 where it asks for none
+/// and counts output as it is made, as Anthropic says of its output tokens per minute (`max_tokens` plays no part:
+/// <https://docs.claude.com/en/api/rate-limits>, November 2026): there, room that is held back lies idle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
