@@ -57,8 +57,8 @@ fn main() -> io::Result<ExitCode> {
         scenarios::all().into_iter().map(|scenario| Round::play(scenario, &ALL)).collect();
     println!("{}\n{}\n{}", page::headline(&rounds), page::results(&rounds), page::goals(&rounds));
     if env::args().any(|argument| argument == "--check") {
-        let unknown = rounds.iter().flat_map(goals::missed).any(|miss| !miss.is_known);
-        return Ok(if unknown { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        let missed = rounds.iter().flat_map(goals::missed).next().is_some();
+        return Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     let real = rounds.iter().map(|round| &round.scenario).filter(|scenario| !scenario.is_known());
     let forecasts: Vec<Round> = real.map(|scenario| Round::play(scenario.clone(), &FORECASTS)).collect();
@@ -121,7 +121,7 @@ mod tests {
     fn tollgate_meets_its_goals_on_three_minutes_of_each_backlog() {
         let rounds: Vec<Round> =
             scenarios::short().into_iter().map(|scenario| Round::play(scenario, &[TOLLGATE])).collect();
-        let missed: Vec<_> = rounds.iter().flat_map(goals::missed).filter(|miss| !miss.is_known).collect();
+        let missed: Vec<_> = rounds.iter().flat_map(goals::missed).collect();
         assert!(missed.is_empty(), "{missed:?}");
     }
 

@@ -19,10 +19,6 @@ pub(crate) const KNOWN: Goal = Goal { goodput: 0.97, refused: 0.001 };
 /// Where tokens bind and what was really used is charged.
 pub(crate) const REAL: Goal = Goal { goodput: 0.95, refused: 0.01 };
 
-/// Traces that fall short, and by how much at the most. docs/league says why.
-const SHORT_OF: [(&str, f64); 2] =
-    [("backlog, aligned, real use", 0.94), ("arrivals at 150 %, aligned, real use", 0.78)];
-
 impl Goal {
     /// `None` where something else than tokens binds.
     pub(crate) fn of(scenario: &Scenario) -> Option<Goal> {
@@ -35,36 +31,26 @@ impl Goal {
     }
 }
 
-/// A goal that was missed.
-#[derive(Debug)]
-pub(crate) struct Miss {
-    pub(crate) what: String,
-    /// docs/league says why.
-    pub(crate) is_known: bool,
-}
-
 /// What was missed on one trace.
-pub(crate) fn missed(round: &Round) -> Vec<Miss> {
+pub(crate) fn missed(round: &Round) -> Vec<String> {
     let label = round.scenario.label();
     let ours = round.figures_of(TOLLGATE.name);
     let fell_short = Goal::of(&round.scenario).filter(|goal| !goal.is_met(ours, &round.oracle)).map(|goal| {
-        let known = SHORT_OF.iter().find(|(name, _)| *name == label);
-        let is_known = known.is_some_and(|&(_, goodput)| Goal { goodput, ..goal }.is_met(ours, &round.oracle));
         let (goodput, wanted) = (100.0 * ours.share_of(&round.oracle), 100.0 * goal.goodput);
         let refused = 100.0 * ours.refused;
         let quota = allowed(&round.scenario) as f64;
         let [of_quota, oracles] = [ours, &round.oracle].map(|of| 100.0 * of.goodput as f64 / quota);
-        let what = format!(
+        format!(
             "{label}: {goodput:.1} % of the oracle's goodput and {refused:.2} % 429s, wanted {wanted:.0} %. It is \
              {of_quota:.0} % of what the limits allow, and the oracle's {oracles:.0} %"
-        );
-        Miss { what, is_known }
+        )
     });
     let ahead = |(_, peer): &&(&str, Figures)| peer.goodput > ours.goodput && peer.refused < ours.refused;
-    let behind = round.figures.iter().filter(ahead).map(|(name, _)| Miss {
-        what: format!("{label}: behind {name} on goodput and on 429s"),
-        is_known: false,
-    });
+    let behind = round
+        .figures
+        .iter()
+        .filter(ahead)
+        .map(|(name, _)| format!("{label}: behind {name} on goodput and on 429s"));
     fell_short.into_iter().chain(behind).collect()
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn goals(rounds: &[Round]) -> String {
         bound.len(),
     );
     for miss in rounds.iter().flat_map(missed) {
-        writeln!(list, "- Missed: {}.", miss.what).expect("strings take everything");
+        writeln!(list, "- Missed: {}.", miss).expect("strings take everything");
     }
     list
 }
