@@ -132,4 +132,19 @@ pub use time::stand_in;
 #[doc = include_str!("../README.md")]
 #[doc = include_str!("../DESIGN.md")]
 #[doc = include_str!("../docs/cookbook.md")]
+#[doc = include_str!("../docs/guide/blocking.md")]
+#[doc = include_str!("../docs/guide/by-hand.md")]
+#[doc = include_str!("../docs/guide/streams.md")]
 struct Documents;
+
+#[cfg(all(doctest, feature = "metrics", feature = "tracing"))]
+#[doc = include_str!("../docs/guide/metrics.md")]
+struct Watching;
+
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../docs/guide/reqwest.md")]
+struct WithReqwest;
+
+#[cfg(all(doctest, feature = "tower", feature = "reqwest"))]
+#[doc = include_str!("../docs/guide/tower.md")]
+struct WithTower;
