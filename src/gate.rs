@@ -135,7 +135,7 @@ impl Gate {
     /// Admits the call if nobody waits and every budget can pay.
     #[inline]
     pub(crate) fn try_acquire(&self, request: &Request) -> Result<Charged, AcquireError> {
-        let (mut state, now) = self.enter();
+        let (mut state, now) = self.enter_behind();
         match state.admit(request, now) {
             Ok(charged) => Ok(charged),
             Err(_) => {
@@ -158,7 +158,7 @@ impl Gate {
         if let Some(key) = *place {
             return self.poll_again(key, place, cx, waits);
         }
-        let (mut state, now) = self.enter();
+        let (mut state, now) = self.enter_behind();
         match state.admit(request, now) {
             Ok(charged) => Poll::Ready(Ok(charged)),
             Err(Refused::NotYet) => {
@@ -267,7 +267,8 @@ impl Gate {
         let mut state = self.state.lock();
         let last = state.clock.last();
         let refused = end.verdict();
-        if state.queue.is_deserted() && refused.is_none() && state.ledger.settles_untimed(charged, last) {
+        if state.queue.is_deserted() && refused.is_none() && state.ledger.settles_untimed(charged, end, last)
+        {
             // Reading the clock would be a quarter of what a call without waiting costs.
             state.ledger.settle_now(charged, placed, end, last);
             if !state.ledger.events.is_empty() {

@@ -268,10 +268,10 @@ impl Ledger {
     }
 
     /// Whether the call may be settled as of `last`, the last instant that the books know, although
-    /// it ends later. Spares reading the clock.
+    /// it ends later. Spares reading the clock. Debt begins when it is told of: it is never made older.
     #[inline]
-    pub(crate) fn settles_untimed(&self, charged: &Charged, last: Now) -> bool {
-        last.utc < self.books[charged.book.index()].calm_until
+    pub(crate) fn settles_untimed(&self, charged: &Charged, end: &End, last: Now) -> bool {
+        last.utc < self.books[charged.book.index()].calm_until && !end.exceeds(&charged.cost)
     }
 
     /// Visits what the call was charged to, and only that: a budget that was made later never
@@ -305,6 +305,13 @@ impl End {
             End::Refused(verdict) | End::Broken(verdict, _) => Some(*verdict),
             End::Released(_) | End::Cancelled | End::Lost => None,
         }
+    }
+
+    /// Whether more was used than was expected.
+    #[inline]
+    fn exceeds(&self, cost: &Cost) -> bool {
+        let End::Released(usage) = self else { return false };
+        usage.input_tokens() > cost.input_tokens() || usage.output_tokens() > cost.expected_output_tokens()
     }
 
     /// What a call that ended like this has cost, by unit.

@@ -5,6 +5,9 @@
 //! Nothing is rounded but the instant itself, to the tick, which is longer than a nanosecond only
 //! where 64 bits would not hold the level.
 //!
+//! Debt is held up to 2^61 parts, and forgotten beyond: with a round limit that is 26,000 times a day's limit
+//! at least, and whatever the limit it is no less than the limit, nor than the burst.
+//!
 //! # Why is an open charge kept apart?
 //!
 //! The provider's bucket begins to refill when a charge arrives there, not when it leaves here. Books
@@ -235,8 +238,10 @@ impl Refill {
         };
         let (old, new) = (self.capacity, other.capacity);
         let carry = |level: i64| (new - scale(old.saturating_sub(level))).max(-MOST);
+        // Rounded down: a refund ends at the highest level there was, and that was no lower.
+        let missing = |level: i64| i128::from(old.saturating_sub(level)) * to / from;
         let mut peaks = std::mem::take(&mut self.peaks);
-        peaks.map(carry);
+        peaks.map(|level| (new - missing(level).min(i128::from(MOST)) as i64).max(-MOST));
         *self = Refill {
             level: carry(self.level),
             open: scale(self.open),

@@ -117,20 +117,26 @@ impl Sliding {
     }
 
     pub(super) fn place(&mut self, amount: u64, latest: Now) {
-        self.open -= amount;
-        self.add(amount, latest.uptime);
+        self.place_part(amount, amount, latest);
+    }
+
+    /// Of an open charge, so much was charged. What was not never makes its slot leave later.
+    fn place_part(&mut self, taken: u64, charged: u64, latest: Now) {
+        self.open -= taken;
+        if charged > 0 {
+            self.add(charged, latest.uptime);
+        }
     }
 
     pub(super) fn settle(&mut self, placed: Option<Now>, taken: u64, price: u64, now: Now) {
-        let latest = placed.unwrap_or(now);
-        if placed.is_none() {
-            self.place(taken, now);
-        }
         self.unsettled -= taken;
+        if placed.is_none() {
+            self.place_part(taken, price.min(taken), now);
+        }
         if price > taken {
             // When the excess was charged nobody knows.
             self.add(price - taken, now.uptime);
-        } else if latest.uptime > self.left
+        } else if let Some(latest) = placed.filter(|latest| latest.uptime > self.left)
             && let Ok(found) = self.find(latest.uptime)
         {
             let less = (taken - price).min(self.slots[found].amount);

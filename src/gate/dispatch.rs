@@ -1,10 +1,25 @@
 //! Granting what is due.
 
-use super::State;
 use super::wakes::Wakes;
+use super::{Gate, State};
 use crate::ledger::End;
 use crate::queue::Served;
+use crate::sync::MutexGuard;
 use crate::time::Now;
+
+impl Gate {
+    /// As [`Gate::enter`], after those who wait: timers ring late, and whoever comes in between takes nothing
+    /// that is due to others.
+    #[inline]
+    pub(super) fn enter_behind(&self) -> (MutexGuard<'_, State>, Now) {
+        let (state, now) = self.enter();
+        if state.queue.is_empty() || !state.watch.is_due(now.uptime) {
+            return (state, now);
+        }
+        self.leave(state, now);
+        self.enter()
+    }
+}
 
 impl State {
     /// Grants what is due, in order. Says at which uptime something else will be.

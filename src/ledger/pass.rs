@@ -43,6 +43,22 @@ impl Ledger {
         delay.map(|delay| (charged, delay))
     }
 
+    /// When there is enough for both of `head` and `call` of all that the call takes; `None` where a call in
+    /// flight must end first.
+    pub(crate) fn start_of_both(&self, head: &Request, call: &Request, now: Now) -> Option<u64> {
+        let of = |request: &Request| {
+            let book = &self.books[request.book.index()];
+            (&book.scopes, book.rule.reserve(&request.cost))
+        };
+        let ((met, first), (scopes, amounts)) = (of(head), of(call));
+        let budgets = |&scope: &usize| self.scopes[scope].budgets.iter().map(move |budget| (scope, budget));
+        let mut taken = scopes.iter().flat_map(budgets).filter(|(_, budget)| amounts[budget.unit] > 0);
+        taken.try_fold(now.uptime, |latest, (scope, budget)| {
+            let ahead = if met.contains(&scope) { first[budget.unit] } else { 0 };
+            Some(latest.max(budget.start(amounts[budget.unit].saturating_add(ahead), now)?))
+        })
+    }
+
     /// When the smallest call there is could be admitted: the instant `now` if it could now.
     pub(crate) fn least_start(&mut self, book: BookId, now: Now) -> Option<u64> {
         self.advance(book, now);

@@ -53,7 +53,8 @@ impl Acquire {
     }
 
     /// Waits no longer than this, counted from the first poll: fails at once when the wait is
-    /// known to be longer, and at that time otherwise.
+    /// known to be longer, and at that time otherwise. Where a clock has leapt over that time, as of a
+    /// machine that slept, it may still be admitted.
     ///
     /// # Example: rather fail than wait for more than two seconds
     ///

@@ -59,7 +59,8 @@ impl Limiter {
     /// # Ok::<(), tollgate::BuildError>(())
     /// ```
     pub fn with_retries(&self, retries: Retries) -> Limiter {
-        let calls = Calls { retrying: Arc::new(Retrying::new(retries)), ..Calls::clone(&self.calls) };
+        let mut calls = Calls::clone(&self.calls);
+        calls.retrying = Arc::new(Retrying::new(retries));
         Limiter { inner: self.inner.clone(), calls: Arc::new(calls) }
     }
 

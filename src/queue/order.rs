@@ -93,6 +93,10 @@ impl Order {
         let id = *self.of.entry((class, tenant)).or_insert_with(|| {
             self.lanes.insert(Lane { class, tenant, tag: 0, calls: BTreeMap::new(), parked: None })
         });
+        if self.lanes[id].calls.first_key_value().is_some_and(|(&first, _)| arrival < first) {
+            // It was set aside until that call could go: this one may go earlier.
+            self.unpark(id);
+        }
         let lane = &mut self.lanes[id];
         if lane.calls.is_empty() {
             let of = &mut self.classes[class];
@@ -111,10 +115,15 @@ impl Order {
     /// Takes a call out of its lane.
     pub(super) fn remove(&mut self, id: LaneId, arrival: u64) {
         let lane = &mut self.lanes[id];
+        let was_first = lane.calls.first_key_value().is_some_and(|(&first, _)| first == arrival);
         lane.calls.remove(&arrival);
         self.calls -= 1;
-        if lane.calls.is_empty() {
+        let is_empty = lane.calls.is_empty();
+        if was_first {
+            // It was set aside until this call could go: the next one may go earlier.
             self.unpark(id);
+        }
+        if is_empty {
             let Lane { tag, class, .. } = self.lanes[id];
             self.classes[class].ready.remove(&(tag, id));
             self.classes[class].idle.insert((tag, id));

@@ -122,8 +122,7 @@ impl<T> Queue<T> {
                 found = Some((key, charged));
                 break;
             }
-            let start = ledger.start(call.book, call.cost, now).and_then(|start| start.at);
-            next = next.into_iter().chain(start.filter(|&at| at > now.uptime)).min();
+            next = next.into_iter().chain(may_pass_at(head, &call, slack, ledger, now)).min();
             refused.push((call.book, call.cost));
         }
         self.refused = refused;
@@ -155,4 +154,15 @@ impl<T> Queue<T> {
         self.out_of_line(key, Standing::Granted(charged));
         Served::Granted(key)
     }
+}
+
+/// When a call that may not pass `head` now is to be looked at again, should nothing come back before.
+fn may_pass_at(head: &Request, call: &Request, slack: u64, ledger: &Ledger, now: Now) -> Option<u64> {
+    let alone = ledger.start(call.book, call.cost, now)?.at?;
+    if alone > now.uptime {
+        return Some(alone);
+    }
+    // It could go, and the head would start later: it need not wait for the head, but for enough for both.
+    let both = ledger.start_of_both(head, call, now)?;
+    [both.saturating_sub(slack), both].into_iter().find(|&at| at > now.uptime)
 }

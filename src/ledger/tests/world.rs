@@ -228,7 +228,7 @@ impl World {
     fn settle_untimed(&mut self, i: usize, end: &End, gap: u32) {
         self.ledger.snapshot(self.now);
         let last = self.now;
-        if !self.ledger.settles_untimed(&self.out[i].charged, last) {
+        if !self.ledger.settles_untimed(&self.out[i].charged, end, last) {
             return self.settle(i, end);
         }
         let call = self.out.remove(i);
