@@ -100,7 +100,7 @@ impl<B: Body> Metered<B> {
 }
 
 /// For adapters: the body of a refusal is read before it is handed on, since many a caller does not.
-#[cfg(any(feature = "tower", feature = "reqwest"))]
+#[cfg(any(feature = "async-openai", feature = "tower", feature = "reqwest"))]
 impl<B: Body> Metered<B> {
     /// The most that is read ahead, in bytes: what an error may have to be judged.
     const AHEAD: usize = 64 * 1_024;

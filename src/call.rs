@@ -183,15 +183,19 @@ impl Limiter {
     {
         let mut send = send;
         let send = || send(request);
+        // Whether anything was sent, only `send` knows.
+        let unsent = |_: &E| false;
         let (answer, usage, permit) = match request.expected() {
-            Expected::Cost(model, cost) => self.attempts(|| self.acquire(model, cost), send, |_| {}).await?,
+            Expected::Cost(model, cost) => {
+                self.attempts(|| self.acquire(model, cost), send, unsent, |_| {}).await?
+            }
             #[cfg(feature = "tiktoken")]
             Expected::Body(body) => {
                 let estimator = self.estimator();
                 let estimate = estimator.request(body).await?;
                 let learn = |usage: &Usage| estimator.learn(&estimate, usage);
                 let acquire = || self.acquire(estimate.model(), estimate.cost());
-                self.attempts(acquire, send, learn).await?
+                self.attempts(acquire, send, unsent, learn).await?
             }
         };
         match usage {
@@ -202,11 +206,12 @@ impl Limiter {
     }
 
     /// Makes attempts until one is answered. What was used is for the caller to settle: of a streamed answer,
-    /// only the head may be there.
+    /// only the head may be there. `unsent` knows the errors of attempts that never left this machine.
     pub(crate) async fn attempts<Fut, A, E>(
         &self,
         acquire: impl Fn() -> Acquire,
         mut send: impl FnMut() -> Fut,
+        unsent: impl Fn(&E) -> bool,
         learn: impl Fn(&Usage),
     ) -> Result<(A, Option<Usage>, Permit), CallError<A, E>>
     where
@@ -234,7 +239,8 @@ impl Limiter {
                     }
                 },
                 Err(error) => {
-                    let closed = permit.in_vain(&End::Lost);
+                    let end = if unsent(&error) { End::Cancelled } else { End::Lost };
+                    let closed = permit.in_vain(&end);
                     (InVain::NoAnswer(error), Verdict::Failed, closed)
                 }
             };

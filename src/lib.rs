@@ -36,7 +36,7 @@
 //! | say who goes first | [`Acquire::priority`], [`Acquire::tenant`], [`Group::weight`], [`Waiting`] |
 //! | use whichever model is free | [`Limiter::acquire_any`] |
 //! | settle a streamed answer when it ends | [`Meter`] (feature `json`), [`Metered`] (feature `http-body`) |
-//! | limit a client without changing its calls | [`reqwest`](mod@reqwest), [`tower`](mod@tower) (features of their names) |
+//! | limit a client without changing its calls | [`async_openai`](mod@async_openai), [`reqwest`](mod@reqwest), [`tower`](mod@tower) (features of their names) |
 //! | read what an answer's headers say | [`Observation`], [`Headers`] |
 //! | tell what a request will cost | [`estimate`] (feature `tiktoken`) |
 //! | watch it: levels, waits, refusals, spans | [`Limiter::levels`], [`Limiter::add_observer`]; [`metrics`], [`tracing`] (features) |
@@ -57,6 +57,7 @@
 //! | `http-body` | no | [`Metered`]: a body that settles its call when it ends |
 //! | `tower` | no | [`tower`](mod@tower): a layer for tower's services |
 //! | `reqwest` | no | [`reqwest`](mod@reqwest): a middleware for reqwest's clients |
+//! | `async-openai` | no | [`async_openai`](mod@async_openai): a service for the client of that name |
 //!
 //! # What it is not for
 //!
@@ -66,6 +67,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "async-openai")]
+pub mod async_openai;
 #[cfg(feature = "http-body")]
 mod body;
 mod bucket;
@@ -85,6 +88,8 @@ mod permit;
 mod provider;
 mod queue;
 mod quota;
+#[cfg(any(feature = "async-openai", feature = "reqwest"))]
+mod requests;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 mod retry;
@@ -140,6 +145,10 @@ struct Documents;
 #[cfg(all(doctest, feature = "metrics", feature = "tracing"))]
 #[doc = include_str!("../docs/guide/metrics.md")]
 struct Watching;
+
+#[cfg(all(doctest, feature = "async-openai"))]
+#[doc = include_str!("../docs/guide/async-openai.md")]
+struct WithAsyncOpenai;
 
 #[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../docs/guide/reqwest.md")]

@@ -40,29 +40,23 @@
 //! # Ok(()) }
 //! ```
 
-mod arrived;
-mod known;
-
+use std::error::Error as StdError;
 use std::mem;
 
 use http::Extensions;
 use parking_lot::Mutex;
 use reqwest::{Request, Response};
 use reqwest_middleware::{Error, Middleware, Next, Result};
-use serde_json::Value;
 
-use crate::call::CallError;
+#[cfg(doc)]
 use crate::error::AcquireError;
-use crate::estimate::{DEFAULT_MAX_OUTPUT, Estimate};
-use crate::limiter::{Acquire, Limiter};
-use crate::quota::{Cost, Priority, Usage};
-use crate::retry::Retries;
-
-use arrived::Arrived;
-use known::{Known, known};
-
-/// The most of a request that is read, in bytes, unless told otherwise.
-const MOST_READ: usize = 16 << 20;
+#[cfg(doc)]
+use crate::estimate::DEFAULT_MAX_OUTPUT;
+#[cfg(doc)]
+use crate::limiter::Acquire;
+use crate::limiter::Limiter;
+use crate::quota::{Cost, Priority};
+use crate::requests::{Failure, Requests, Whose};
 
 /// Whose call a request is, given with `RequestBuilder::with_extension`: see [`Acquire::tenant`]. A
 /// [`Priority`] can be given the same way.
@@ -101,24 +95,13 @@ pub struct Tenant(pub String);
 /// the error of its last attempt.
 #[derive(Clone, Debug)]
 pub struct TollgateMiddleware {
-    limiter: Limiter,
-    /// For requests that can be sent only once.
-    once: Limiter,
-    unread: (Option<String>, Cost),
-    most_read: usize,
-    refuse_unknown: bool,
+    requests: Requests,
 }
 
 impl TollgateMiddleware {
     /// Calls go to the models of `limiter`, whose clones share its budgets.
     pub fn new(limiter: Limiter) -> Self {
-        TollgateMiddleware {
-            once: limiter.with_retries(Retries::none()),
-            limiter,
-            unread: (None, Cost::input(1_000).max_output(DEFAULT_MAX_OUTPUT)),
-            most_read: MOST_READ,
-            refuse_unknown: false,
-        }
+        TollgateMiddleware { requests: Requests::new(limiter) }
     }
 
     /// Calls whose body is not read are calls to `model` and cost `cost`: those that are streamed, longer than
@@ -128,92 +111,28 @@ impl TollgateMiddleware {
     /// Unless told, they cost 1,000 tokens of input and [`DEFAULT_MAX_OUTPUT`] of output, and pass untouched where the path
     /// names no deployment.
     pub fn unread(self, model: impl Into<String>, cost: Cost) -> Self {
-        TollgateMiddleware { unread: (Some(model.into()), cost), ..self }
+        TollgateMiddleware { requests: self.requests.unread(model, cost) }
     }
 
     /// Bodies of requests that are longer are not read; 16 MiB unless told.
     pub fn most_read(self, bytes: usize) -> Self {
-        TollgateMiddleware { most_read: bytes, ..self }
+        TollgateMiddleware { requests: self.requests.most_read(bytes) }
     }
 
     /// Calls of a model without limits fail with [`AcquireError::UnknownModel`] in place of passing untouched.
     pub fn refuse_unknown(self) -> Self {
-        TollgateMiddleware { refuse_unknown: true, ..self }
-    }
-
-    /// The body of a call as JSON, if it is one that is read.
-    fn body(&self, request: &Request) -> Option<Value> {
-        let bytes = request.body()?.as_bytes().filter(|bytes| bytes.len() <= self.most_read)?;
-        serde_json::from_slice(bytes).ok().filter(Value::is_object)
-    }
-
-    /// The model that the limits are looked up for: the deployment where it has some, else what the body says.
-    fn model(&self, known: &Known<'_>, body: Option<&Value>) -> Option<String> {
-        let unread = || self.unread.0.as_deref();
-        let said = body.map_or_else(unread, |body| body["model"].as_str());
-        let deployment = known.deployment.filter(|name| said.is_none() || self.limiter.model(name).is_ok());
-        deployment.or(said).map(str::to_owned)
-    }
-
-    async fn estimate(&self, body: Option<Value>, model: &str) -> Option<Estimate> {
-        let mut body = body?;
-        if !body["model"].is_string() {
-            body["model"] = model.into();
-        }
-        self.limiter.estimator().request(&body).await.ok()
-    }
-
-    async fn call(
-        &self,
-        model: &str,
-        cost: Cost,
-        estimate: Option<Estimate>,
-        sent: Sent<'_>,
-    ) -> Result<Response> {
-        let Sent { request, extensions, next } = sent;
-        let limiter = if request.try_clone().is_some() { &self.limiter } else { &self.once };
-        let priority = extensions.get::<Priority>().copied();
-        let tenant = extensions.get::<Tenant>().cloned();
-        let acquire = || {
-            let acquire = limiter.acquire(model, cost);
-            let acquire = priority.into_iter().fold(acquire, Acquire::priority);
-            tenant.iter().fold(acquire, |acquire, tenant| acquire.tenant(&tenant.0))
-        };
-        let (mut request, shared) = (Some(request), Mutex::new(mem::take(extensions)));
-        let send = || {
-            let copy = request.as_ref().and_then(Request::try_clone).or_else(|| request.take());
-            let (next, shared) = (next.clone(), &shared);
-            async move {
-                let mut own = mem::take(&mut *shared.lock());
-                let copy = copy.expect("what cannot be cloned is sent once");
-                let sent = next.run(copy, &mut own).await;
-                *shared.lock() = own;
-                Ok::<_, Error>(Arrived::new(sent?).await)
-            }
-        };
-        let called = limiter.attempts(acquire, send, |_| {}).await;
-        *extensions = shared.into_inner();
-        match called {
-            Ok((arrived, _, permit)) => {
-                let estimator = self.limiter.estimator().clone();
-                let learn = move |usage: &Usage| {
-                    estimate.iter().for_each(|estimate| estimator.learn(estimate, usage));
-                };
-                Ok(arrived.metered(permit, learn))
-            }
-            Err(CallError::Refused(refused)) => Ok(refused.answer.refused(refused.story)),
-            Err(CallError::Send { error, .. }) => Err(error),
-            Err(CallError::Acquire(error)) => Err(Error::middleware(error)),
-            Err(CallError::Estimate(error)) => Err(Error::middleware(error)),
-        }
+        TollgateMiddleware { requests: self.requests.refuse_unknown() }
     }
 }
 
-/// What is sent, and how.
-struct Sent<'a> {
-    request: Request,
-    extensions: &'a mut Extensions,
-    next: Next<'a>,
+impl Failure for Error {
+    fn unsent(reason: impl StdError + Send + Sync + 'static) -> Self {
+        Error::middleware(reason)
+    }
+
+    fn is_unconnected(&self) -> bool {
+        self.is_connect()
+    }
 }
 
 #[async_trait::async_trait]
@@ -224,21 +143,27 @@ impl Middleware for TollgateMiddleware {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let Some(known) = known(request.method(), request.url().path()) else {
+        let Some(ask) = self.requests.ask(&request).await.map_err(Error::unsent)? else {
             return next.run(request, extensions).await;
         };
-        let body = self.body(&request);
-        let Some(model) = self.model(&known, body.as_ref()) else {
-            return next.run(request, extensions).await;
+        let whose = Whose {
+            tenant: extensions.get::<Tenant>().map(|tenant| tenant.0.clone()),
+            priority: extensions.get::<Priority>().copied(),
         };
-        if let Err(unknown) = self.limiter.model(&model) {
-            if self.refuse_unknown {
-                return Err(Error::middleware(AcquireError::UnknownModel(unknown)));
+        let (mut request, shared) = (Some(request), Mutex::new(mem::take(extensions)));
+        let send = || {
+            let copy = request.as_ref().and_then(Request::try_clone).or_else(|| request.take());
+            let (next, shared) = (next.clone(), &shared);
+            async move {
+                let mut own = mem::take(&mut *shared.lock());
+                let copy = copy.expect("what cannot be cloned is sent once");
+                let sent = next.run(copy, &mut own).await;
+                *shared.lock() = own;
+                sent
             }
-            return next.run(request, extensions).await;
-        }
-        let estimate = self.estimate(body, &model).await;
-        let cost = estimate.as_ref().map_or(self.unread.1, Estimate::cost);
-        self.call(&model, cost, estimate, Sent { request, extensions, next }).await
+        };
+        let called = self.requests.call(ask, &whose, send).await;
+        *extensions = shared.into_inner();
+        called
     }
 }

@@ -150,7 +150,7 @@ impl<S, T> Layer<S> for TollgateLayer<T> {
 ///
 /// Dropped while it waits, a call has taken nothing. Dropped later, or unwound by a panic in the service within,
 /// what was reserved stays charged. The body of the answer settles the call when it ends or is dropped: see
-/// [`Meter`](crate::Meter).
+/// [`Meter`].
 ///
 /// # Errors
 ///
@@ -174,7 +174,7 @@ where
     S::Future: Send,
     T: Tell<R>,
     R: Send + 'static,
-    B: Body + Send + Unpin + 'static,
+    B: Body + Send + Unpin,
     B::Error: Send,
 {
     type Response = http::Response<Metered<B>>;

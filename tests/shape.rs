@@ -77,6 +77,8 @@ fn everything_public_may_cross_threads() {
     crosses_threads::<tollgate::Metered<http_body_util::Full<bytes::Bytes>>>();
     #[cfg(feature = "reqwest")]
     crosses_threads::<tollgate::reqwest::TollgateMiddleware>();
+    #[cfg(feature = "async-openai")]
+    crosses_threads::<tollgate::async_openai::TollgateService>();
 }
 
 #[test]
@@ -135,8 +137,29 @@ async fn a_hundred_thousand_waiting_calls_take_at_most_512_bytes_each() {
 
 /// Modules from the first, which uses none of the others, to the last.
 const LADDER: &[&str] = &[
-    "sync", "quota", "time", "estimate", "provider", "retry", "error", "event", "bucket", "ledger", "queue",
-    "observe", "gate", "permit", "limiter", "call", "stream", "body", "tower", "reqwest", "metrics",
+    "sync",
+    "quota",
+    "time",
+    "estimate",
+    "provider",
+    "retry",
+    "error",
+    "event",
+    "bucket",
+    "ledger",
+    "queue",
+    "observe",
+    "gate",
+    "permit",
+    "limiter",
+    "call",
+    "stream",
+    "body",
+    "tower",
+    "requests",
+    "reqwest",
+    "async_openai",
+    "metrics",
     "tracing",
 ];
 

@@ -126,6 +126,19 @@ fn answer_of_known_length() -> Response<Full<Bytes>> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_whose_stream_is_boxed_may_be_read_in_a_task() {
+    let inner = service_fn(async |_: Chat| {
+        let frames: stream::BoxStream<'static, _> = Box::pin(stream::iter([data(USED)]));
+        Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+    });
+    let limiter = limiter();
+    let service = TollgateLayer::new(limiter.clone(), ask).layer(inner);
+    let read = tokio::spawn(async move { service.oneshot(Chat).await.unwrap().into_body().collect().await });
+    assert_eq!(read.await.unwrap().unwrap().to_bytes(), USED);
+    assert_eq!(charged(&limiter), (27, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn data_of_any_kind_passes() {
     let limiter = limiter();
     let inner = service_fn(async |_: Chat| {
