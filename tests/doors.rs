@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tollgate::{
-    AccountProblem, AcquireError, Cost, Event, Group, Hit, Limiter, Limits, NotYet, Permit, Quota, Settled,
-    Unit, Usage, Verdict,
+    AccountProblem, AcquireError, Charge, Cost, Event, Group, Hit, Limiter, Limits, NotYet, Permit, Quota,
+    Settled, Unit, Usage, Verdict,
 };
 
 const M: &str = "gpt-4o-mini";
@@ -255,6 +255,27 @@ async fn calls_that_were_out_neither_open_it_nor_shut_it_for_longer() {
     assert!(line.so_far().await.is_empty());
     probe.release(USED).await;
     assert_eq!(line.so_far().await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_refusal_that_nobody_foresaw_a_part_stays_unused_and_less_of_it_with_each_period() {
+    let quota = Quota::sliding(Unit::Tokens, 6_400, secs(60)).guard(Duration::ZERO);
+    let limiter = limiter(Limits::new().with(quota).charge(Charge::InputOnly));
+    let answered = |tokens| {
+        let permit = limiter.try_acquire(M, Cost::input(tokens)).unwrap();
+        permit.observe(200_u16, &NO_HEADERS);
+        permit.release(Usage::new(tokens, 0));
+    };
+    limiter.try_acquire(M, Cost::input(100)).unwrap().refused(told(1)).await;
+    sleep(secs(1)).await;
+    answered(100);
+    assert!(limiter.try_acquire(M, Cost::input(6_300)).is_err());
+    limiter.try_acquire(M, Cost::input(6_190)).unwrap().cancel().await;
+    for _ in 0..60 {
+        sleep(secs(61)).await;
+        answered(100);
+    }
+    limiter.try_acquire(M, Cost::input(6_300)).unwrap().cancel().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -194,6 +194,23 @@ async fn a_model_without_a_public_vocabulary_becomes_accurate_in_a_few_calls() {
 }
 
 #[tokio::test]
+async fn what_is_learned_of_texts_that_were_not_counted_corrects_no_count() {
+    let estimator = Estimator::builder().exact_up_to(100).build();
+    estimator.warm_up().await;
+    let [short, long] = [1, 20]
+        .map(|times| chat("claude-sonnet-4-5", &["How do I sort a list of numbers in Rust? ".repeat(times)]));
+    for _ in 0..20 {
+        let told = estimator.request(&long).await.unwrap();
+        assert_eq!(told.accuracy(), Accuracy::Approximate);
+        estimator.learn(&told, &Usage::new(2 * told.parts().tokens(), 100));
+    }
+    let told = estimator.request(&long).await.unwrap();
+    assert!((1.9..=2.0).contains(&told.correction()), "{told:?}");
+    let counted = estimator.request(&short).await.unwrap();
+    assert_eq!((counted.accuracy(), counted.correction()), (Accuracy::Assumed, 1.0));
+}
+
+#[tokio::test]
 async fn what_is_exact_is_never_corrected() {
     let estimator = Estimator::new();
     estimator.warm_up().await;

@@ -436,6 +436,22 @@ async fn a_class_that_waits_alone_gets_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_class_that_was_idle_has_saved_nothing_up() {
+    let limiter = strict(Limits::new().with(refill()));
+    spent(limiter.acquire(M, tokens(LIMIT)).await.unwrap(), LIMIT);
+    let begin = Instant::now();
+    let call = |class| go(limiter.acquire(M, tokens(100)).priority(class), 100);
+    let _high: Vec<_> = (0..250).map(|_| call(Priority::High)).collect();
+    sleep(secs(16)).await;
+    let low: Vec<_> = (0..20).map(|_| call(Priority::Low)).collect();
+    let mut early = 0;
+    for call in low {
+        early += usize::from(call.await.unwrap() - begin < secs(18));
+    }
+    assert!((1..=2).contains(&early), "{early} of the next twenty calls, and sixteen parts are the others'");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_urgent_call_that_comes_late_waits_behind_the_present_head_only() {
     let limiter = strict(Limits::new().with(refill()));
     spent(limiter.acquire(M, tokens(LIMIT)).await.unwrap(), LIMIT);

@@ -48,6 +48,23 @@ async fn a_few_calls_are_out_at_once_until_a_limit_is_known_and_more_only_where_
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_limit_that_an_answer_tells_as_much_is_left_as_it_says() {
+    let limiter = limiter(Limits::new().learned());
+    let permit = limiter.try_acquire(M, CALL).unwrap();
+    let head = [
+        ("x-ratelimit-limit-tokens", "10000"),
+        ("x-ratelimit-remaining-tokens", "4000"),
+        ("x-ratelimit-renewalperiod-tokens", "60"),
+    ];
+    permit.observe(200_u16, &head);
+    let snapshot = limiter.snapshot();
+    let learned = snapshot.scopes()[0].budgets.iter().find(|budget| budget.quota.unit() == Unit::Tokens);
+    let left = learned.expect("it is kept from now on").remaining;
+    assert!((3_990..=4_000).contains(&left), "{left}, and less by the guard");
+    permit.release(USED).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_concurrency_that_is_set_later_is_not_raised_by_answers() {
     let limiter = limiter(Limits::new().learned());
     limiter.set_limits(M, &Limits::new().concurrency(2)).unwrap();

@@ -6,11 +6,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};
-use tollgate::{AcquireError, Cost, Group, Limiter, Limits, Permit, Quota, SetLimitsError, Unit, Usage};
+use tollgate::{
+    AcquireError, Charge, Cost, Group, Limiter, Limits, Permit, Quota, SetLimitsError, Unit, Usage,
+};
 
 const M: &str = "gpt-4o-mini";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -75,6 +79,28 @@ async fn a_raised_concurrency_lets_waiting_calls_go_at_once() {
     assert!(poll(second).is_pending());
     drop((out, permit));
     assert_eq!(remaining(&limiter), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raised_concurrency_wakes_a_hundred_tasks_before_any_of_them_is_polled() {
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    let limiter = limiter(Limits::new().concurrency(1));
+    let _out = limiter.try_acquire(M, tokens(1)).unwrap();
+    let woken = Arc::new(Woken(AtomicUsize::new(0)));
+    let waker = Waker::from(woken.clone());
+    let mut waiters: Vec<_> = (0..100).map(|_| limiter.acquire(M, tokens(1))).collect();
+    for waiter in &mut waiters {
+        assert!(Pin::new(waiter).poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    limiter.set_limits(M, &Limits::new().concurrency(101)).unwrap();
+    assert_eq!((woken.0.load(Relaxed), limiter.waiting()), (100, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,6 +187,36 @@ async fn calls_that_are_out_settle_against_the_changed_limits() {
             assert_eq!(remaining(&limiter), [new as i64 - 350]);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_token_is_not_rounded_up_by_a_change() {
+    let limits = |limit| Limits::new().with(Quota::refill(Unit::Tokens, limit, MINUTE).guard(Duration::ZERO));
+    let limiter = limiter(limits(1_000));
+    spent(limiter.try_acquire(M, tokens(1)).unwrap(), 1);
+    // Half a token has flowed back; the level under the new limit is kept in whole ones.
+    advance(Duration::from_millis(30)).await;
+    limiter.set_limits(M, &limits(60_000_000_000)).unwrap();
+    assert_eq!(remaining(&limiter), [59_999_999_999]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_after_a_change_restores_no_more_than_the_true_price_would_have_left() {
+    let limits = |limit| {
+        let quota = Quota::refill(Unit::Tokens, limit, MINUTE).guard(Duration::ZERO);
+        Limits::new().with(quota).charge(Charge::InputOnly)
+    };
+    let limiter = limiter(limits(1_000));
+    let first = limiter.try_acquire(M, tokens(500)).unwrap();
+    first.observe(200_u16, &[("", ""); 0]);
+    limiter.set_limits(M, &limits(2_000)).unwrap();
+    advance(MINUTE / 2).await;
+    let second = limiter.try_acquire(M, tokens(500)).unwrap();
+    second.observe(200_u16, &[("", ""); 0]);
+    // With the true price of 100 the bucket would have been just as full, and would have spilled.
+    spent(first, 100);
+    assert_eq!(remaining(&limiter), [1_500]);
+    spent(second, 500);
 }
 
 #[tokio::test(start_paused = true)]

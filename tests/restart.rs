@@ -2,8 +2,9 @@
 //!
 //! Time is paused. A limiter reads the system's clock when it is made, so the one that takes over
 //! is made first: both then tell the same time.
+#![allow(clippy::disallowed_methods, reason = "a test reads the system's clock")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::advance;
 use tollgate::{Charge, Cost, Group, Limiter, Limits, Quota, Snapshot, Unit, Usage};
@@ -82,6 +83,22 @@ async fn calls_in_flight_count_as_charged_and_hold_no_slot() {
     assert_eq!(remaining(&later), [300, 700, 900, 5]);
     out.release(Usage::new(1, 1)).await;
     assert_eq!(remaining(&later), [300, 700, 900, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_flight_within_the_guard_of_its_windows_end_counts_in_the_next_one_too() {
+    let utc = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let ends = (utc + Duration::from_secs(20)).as_nanos() % MINUTE.as_nanos();
+    let quota = Quota::fixed(Unit::Requests, 1, MINUTE)
+        .resets_at(Duration::from_nanos(u64::try_from(ends).unwrap()))
+        .guard(Duration::from_secs(5));
+    let [later, first] = [(); 2].map(|()| limiter(Limits::new().with(quota)));
+    let out = first.try_acquire(M, Cost::input(1)).unwrap();
+    advance(Duration::from_secs(17)).await;
+    restore(&later, &first);
+    advance(Duration::from_secs(9)).await;
+    assert_eq!(remaining(&later), [0]);
+    drop(out);
 }
 
 #[tokio::test(start_paused = true)]

@@ -373,6 +373,28 @@ async fn a_refund_restores_no_more_than_the_true_price_would_have_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refund_restores_no_more_than_that_also_behind_more_calls_than_are_told_apart() {
+    let quota = Quota::refill(Unit::Tokens, 60_000, MINUTE).guard(Duration::ZERO);
+    let limits = Limits::new().with(quota).charge(Charge::InputOnly);
+    let [reserved, known] = [limiter(limits.clone()), limiter(limits)];
+    let call = |limiter: &Limiter| {
+        let permit = limiter.try_acquire(M, Cost::input(2_000)).unwrap();
+        permit.observe(200_u16, &NO_HEADERS);
+        permit
+    };
+    // At its true price of nothing the bucket would still be full after the second that it takes to flow back.
+    let first = call(&reserved);
+    let mut out = Vec::new();
+    for _ in 0..50 {
+        advance(secs(1)).await;
+        out.push([call(&reserved), call(&known)]);
+    }
+    assert_eq!((remaining(&reserved), remaining(&known)), (vec![8_000], vec![9_000]));
+    first.release(Usage::new(0, 0)).await;
+    assert_eq!(remaining(&reserved), [9_000]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refund_restores_what_the_bucket_had_room_for() {
     let quota = Quota::refill(Unit::Tokens, 1_000, MINUTE).guard(Duration::ZERO);
     let limiter = limiter(Limits::new().with(quota).charge(Charge::InputOnly));

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance, sleep, timeout};
 use tollgate::{Acquire, Cost, Group, Limiter, Limits, Permit, Priority, Quota, Unit, Usage, Waiting};
 
 const G: &str = "account";
@@ -243,6 +243,22 @@ async fn the_line_of_a_tenant_resumes_when_one_of_its_slots_is_free() {
     advance(secs(1)).await;
     out.cancel().await;
     about(waits.await.unwrap() - begin, secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_of_a_tenant_resumes_when_a_call_that_is_still_out_has_left_its_window() {
+    let quota = Quota::sliding(Unit::Requests, 1, secs(10)).guard(Duration::ZERO);
+    let group = Group::new(Limits::new().rpm(1_000)).member("a").tenant("poor", Limits::new().with(quota));
+    let limiter = strict(group);
+    let out = limiter.acquire("a", tokens(1)).tenant("poor").await.unwrap();
+    let begin = Instant::now();
+    let waits = go(limiter.acquire("a", tokens(1)).tenant("poor"), 1).await;
+    advance(secs(1)).await;
+    // The head alone is in: from here on the charge ages.
+    out.observe(200_u16, &[("", ""); 0]);
+    let waited = timeout(secs(60), waits).await.expect("it need not wait for the end").unwrap() - begin;
+    about(waited, secs(11));
+    spent(out, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -164,6 +164,32 @@ async fn a_waiter_that_nobody_polls_delays_the_others_by_no_more_than_its_own_gr
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_grant_that_nobody_takes_comes_back_whole() {
+    let limiter = limiter(Limits::new().concurrency(1).rpm(10));
+    let holder = limiter.acquire(M, tokens(1)).await.unwrap();
+    let mut snoozed = limiter.acquire(M, tokens(1));
+    assert!(poll(&mut snoozed).is_pending());
+    holder.cancel().await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
+    let remaining: Vec<i64> = limiter.snapshot().scopes()[0].budgets.iter().map(|b| b.remaining).collect();
+    assert_eq!(remaining, [1, 9], "the slot, and 9 whole requests: the guard takes a fraction of one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_did_not_take_its_grant_still_waits_no_longer_than_it_is_willing_to() {
+    let limiter = limiter(Limits::new().concurrency(1));
+    let holder = limiter.acquire(M, tokens(1)).await.unwrap();
+    let mut snoozed = limiter.acquire(M, tokens(1)).within(Duration::from_secs(1));
+    assert!(poll(&mut snoozed).is_pending());
+    holder.cancel().await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
+    let _holder = limiter.try_acquire(M, tokens(1)).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let Poll::Ready(Err(AcquireError::NotYet(why))) = poll(&mut snoozed) else { panic!("its time is over") };
+    assert_eq!(why.within, Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_gate_goes_on_by_itself_while_the_head_is_not_polled() {
     let limiter = limiter(thousand_in_ten_seconds());
     spent(limiter.acquire(M, tokens(1_000)).await.unwrap(), 1_000);

@@ -187,6 +187,36 @@ async fn what_somebody_else_took_is_missing_beside_what_was_sent_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_sent_half_a_second_after_a_call_is_not_in_what_its_answer_tells() {
+    let quota = quota(LawKind::Sliding, Unit::Tokens, LIMIT).guard(Duration::ZERO);
+    let limiter = Limiter::builder().model(M, Limits::new().with(quota)).build().unwrap();
+    answered(&limiter, LIMIT, 9_990).await;
+    let first = limiter.try_acquire(M, Cost::input(100)).unwrap();
+    advance(Duration::from_millis(500)).await;
+    let _later = limiter.try_acquire(M, Cost::input(1_000)).unwrap();
+    advance(Duration::from_millis(500)).await;
+    // 10 and 100 of ours, and 500 of somebody else; no call is on its way for so long.
+    hear(&first, "10000", "9390", "");
+    let (_, level) = budget(&limiter);
+    assert!((8_389..=8_391).contains(&level), "{level}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_were_never_sent_are_not_missing_in_what_an_answer_tells() {
+    for law in [LawKind::Refill, LawKind::Sliding] {
+        let quota = quota(law, Unit::Tokens, LIMIT).guard(Duration::ZERO);
+        let limiter = Limiter::builder().model(M, Limits::new().with(quota)).build().unwrap();
+        answered(&limiter, LIMIT, 9_990).await;
+        let permit = limiter.try_acquire(M, Cost::input(100)).unwrap();
+        for _ in 0..20 {
+            limiter.try_acquire(M, Cost::input(400)).unwrap().cancel().await;
+        }
+        hear(&permit, "10000", "9890", "");
+        assert_eq!(budget(&limiter), (LIMIT, 9_890), "{law:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_share_is_not_filled_by_an_answer_that_names_no_limit() {
     let limits = Limits::new().with(quota(LawKind::Sliding, Unit::Tokens, 1_000)).charge(Charge::InputOnly);
     let limiter = Limiter::builder().model(M, limits).build().unwrap();
