@@ -96,6 +96,7 @@ impl Requests {
         let repeats = request.try_clone().is_some();
         let estimate = self.estimate(body, &model).await;
         let cost = estimate.as_ref().map_or(self.unread.1, Estimate::cost);
+        let cost = if known.embeds { Cost::input(cost.input_tokens()) } else { cost };
         Ok(Some(Ask { model, cost, estimate, repeats }))
     }
 

@@ -166,6 +166,17 @@ async fn calls_of_every_known_kind_are_charged_what_their_answers_say() {
 }
 
 #[tokio::test]
+async fn an_embedding_holds_no_room_for_an_answer_whatever_its_model_is_called() {
+    let limiter = limiter();
+    let server = Scripted::start([ok("{}")]).await;
+    let client = client(TollgateMiddleware::new(limiter.clone()));
+    let body = json!({ "model": M, "input": "Name three rivers." }).to_string();
+    client.post(server.url("/v1/embeddings")).body(body).send().await.unwrap().text().await.unwrap();
+    // An answer without usage: what was reserved stays charged.
+    assert!((1..=20).contains(&charged(&limiter).0), "{:?}", charged(&limiter));
+}
+
+#[tokio::test]
 async fn what_is_no_call_and_models_without_limits_pass_untouched() {
     let limiter = limiter();
     let client = client(TollgateMiddleware::new(limiter.clone()));

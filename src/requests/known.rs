@@ -7,6 +7,8 @@ use http::Method;
 pub(super) struct Known<'a> {
     /// Azure's name for the model, which is in the path.
     pub(super) deployment: Option<&'a str>,
+    /// Whether it is answered with vectors: its body may look like a call that is answered with text.
+    pub(super) embeds: bool,
 }
 
 /// Told by method and path, whatever the server: relays speak like the providers, under prefixes of their own.
@@ -19,14 +21,17 @@ pub(super) fn known<'a>(method: &Method, path: &'a str) -> Option<Known<'a>> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let (before, of_openai) = match parts[..] {
         // DeepSeek and others have it without a version.
-        [ref before @ .., "chat", "completions"] => return Some(Known { deployment: deployment(before) }),
+        [ref before @ .., "chat", "completions"] => {
+            return Some(Known { deployment: deployment(before), embeds: false });
+        }
         [ref before @ .., "completions" | "embeddings" | "responses"] => (before, true),
         [ref before @ .., "messages"] => (before, false),
         _ => return None,
     };
     let deployment = deployment(before).filter(|_| of_openai);
     let versioned = before.last().is_some_and(|part| is_version(part));
-    (versioned || deployment.is_some()).then_some(Known { deployment })
+    let embeds = of_openai && parts.last() == Some(&"embeddings");
+    (versioned || deployment.is_some()).then_some(Known { deployment, embeds })
 }
 
 fn deployment<'a>(before: &[&'a str]) -> Option<&'a str> {
@@ -59,13 +64,15 @@ mod tests {
             "/v1/messages",
             "/anthropic/v1/messages",
         ] {
-            assert_eq!(known(&Method::POST, path), Some(Known { deployment: None }), "{path}");
+            let embeds = path.ends_with("embeddings");
+            assert_eq!(known(&Method::POST, path), Some(Known { deployment: None, embeds }), "{path}");
             assert_eq!(known(&Method::GET, path), None, "{path}");
         }
         for call in ["chat/completions", "completions", "embeddings", "responses"] {
             let path = format!("/openai/deployments/my-gpt/{call}");
             let deployment = Some("my-gpt");
-            assert_eq!(known(&Method::POST, &path), Some(Known { deployment }), "{path}");
+            let embeds = call == "embeddings";
+            assert_eq!(known(&Method::POST, &path), Some(Known { deployment, embeds }), "{path}");
         }
     }
 
