@@ -105,6 +105,9 @@ impl<B: Body> Metered<B> {
     /// The most that is read ahead, in bytes: what an error may have to be judged.
     const AHEAD: usize = 64 * 1_024;
 
+    /// The most frames of those: some may be empty.
+    const FRAMES: usize = 1_024;
+
     /// A body that settles nothing.
     pub(crate) fn plain(body: B) -> Self {
         Metered { front: VecDeque::new(), inner: body, ended: false, meter: None }
@@ -113,7 +116,7 @@ impl<B: Body> Metered<B> {
     /// Reads ahead, up to the end or to the most; gives what it has read, and keeps it for the reader.
     pub(crate) async fn read_ahead(mut self: Pin<&mut Self>) -> Vec<u8> {
         let mut read = Vec::new();
-        while read.len() <= Self::AHEAD {
+        while read.len() <= Self::AHEAD && self.front.len() < Self::FRAMES {
             let Some(frame) = std::future::poll_fn(|cx| self.as_mut().poll_inner(cx)).await else { break };
             if let Some(data) = frame.as_ref().ok().and_then(Frame::data_ref) {
                 read.extend_from_slice(data);

@@ -42,7 +42,7 @@
 //! # What does it cost?
 //!
 //! Without the feature, nothing. Without [`Limiter::add_observer`], a call looks twice whether somebody observes: 16
-//! instructions of 1,150. With it, each call makes its labels and finds its metrics in the recorder by name.
+//! instructions of 1,150. Gauges are told apart by scope and budget: of several limiters in one process, the last recorded is shown. With it, each call makes its labels and finds its metrics in the recorder by name.
 //!
 //! # Example: metrics of every call, and gauges when they are read
 //!

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::time;
 /// Is told what becomes of a limiter's calls: see [`Limiter::add_observer`](crate::Limiter::add_observer).
 ///
 /// It is told where the call is, by the task or thread that polls, ends or drops it, and outside of every
-/// lock. Whoever acquires waits for it, so it is to be quick. The features `metrics` and `tracing` bring one each.
+/// lock. Whoever acquires waits for it, so it is to be quick. A panic of its own ends there, and changes nothing for
+/// the call. The features `metrics` and `tracing` bring one each.
 ///
 /// Calls to a model that the limiter does not know are not told of: their names come from outside, and there may be any
 /// number of them.
@@ -169,17 +171,22 @@ impl Observers {
     }
 
     pub(crate) fn happened(&self, event: &Event) {
-        self.each().for_each(|observer| observer.happened(event));
+        self.each().for_each(|observer| unwinds_no_further(|| observer.happened(event)).unwrap_or_default());
     }
 
     pub(crate) fn ended(&self, call: &Ended<'_>) {
-        self.each().for_each(|observer| observer.ended(call));
+        self.each().for_each(|observer| unwinds_no_further(|| observer.ended(call)).unwrap_or_default());
     }
 
     fn each(&self) -> impl Iterator<Item = &dyn Observer> {
         let first = self.first.get();
         std::iter::successors(first, |link| link.next.first.get()).map(|link| &*link.observer)
     }
+}
+
+/// The books are half-way through a change where somebody is told: no panic of an observer may get there.
+fn unwinds_no_further<T>(tell: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(tell)).ok()
 }
 
 impl fmt::Debug for Observers {
@@ -202,7 +209,8 @@ impl Asked {
     #[cold]
     pub(crate) fn new(observers: &Arc<Observers>, model: &Arc<str>, cost: Cost) -> Self {
         let asking = Asking { model, cost };
-        let kept = observers.each().map(|observer| observer.asks(&asking)).collect();
+        let kept = |observer: &dyn Observer| unwinds_no_further(|| observer.asks(&asking)).flatten();
+        let kept = observers.each().map(kept).collect();
         let (observers, model) = (observers.clone(), model.clone());
         Asked { observers, model, cost, since: time::instant(), kept, is_decided: false }
     }
@@ -218,7 +226,8 @@ impl Asked {
         let waited = self.since.elapsed();
         // Whoever came since was not told that it asks.
         for (observer, kept) in self.observers.each().zip(&mut self.kept) {
-            observer.decided(&asking, decision, waited, kept.take());
+            let kept = kept.take();
+            unwinds_no_further(|| observer.decided(&asking, decision, waited, kept)).unwrap_or_default();
         }
     }
 }

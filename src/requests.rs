@@ -96,6 +96,8 @@ impl Requests {
         let repeats = request.try_clone().is_some();
         let estimate = self.estimate(body, &model).await;
         let cost = estimate.as_ref().map_or(self.unread.1, Estimate::cost);
+        // Read as a call that is answered with text, it would teach that such answers are empty.
+        let estimate = estimate.filter(|it| !known.embeds || it.cost().max_output_tokens() == 0);
         let cost = if known.embeds { Cost::input(cost.input_tokens()) } else { cost };
         Ok(Some(Ask { model, cost, estimate, repeats }))
     }

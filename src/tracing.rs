@@ -72,10 +72,10 @@ impl Observer for Spans {
         let model = call.model;
         match error {
             AcquireError::NotYet(_) => {
-                debug!(target: TARGET, parent: &span, { gen_ai.request.model = model, "error.type" = kind, %error }, "no leave");
+                span.in_scope(|| debug!(target: TARGET, { gen_ai.request.model = model, "error.type" = kind, %error }, "no leave"));
             }
             _ => {
-                warn!(target: TARGET, parent: &span, { gen_ai.request.model = model, "error.type" = kind, %error }, "no leave");
+                span.in_scope(|| warn!(target: TARGET, { gen_ai.request.model = model, "error.type" = kind, %error }, "no leave"));
             }
         }
     }

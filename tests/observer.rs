@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tollgate::{
-    Asking, Cost, Decision, End, Ended, Event, Kept, Limiter, Limits, Observer, Unit, Usage, Verdict,
+    Asking, Cost, Decision, End, Ended, Event, Kept, Limiter, Limits, Observer, Quota, Unit, Usage, Verdict,
 };
 
 const M: &str = "gpt-4o-mini";
@@ -128,4 +128,34 @@ async fn levels_tell_what_calls_that_are_out_have_taken() {
     drop(second);
     assert_eq!(reserved(&limiter), [(Unit::Requests, 0), tokens(0), tokens(0), (Unit::InFlight, 0)]);
     assert!(limiter.levels().iter().all(|level| level.scope == "model gpt-4o-mini"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_that_panics_costs_no_slot_and_no_budget() {
+    struct Panics;
+    impl Observer for Panics {
+        fn asks(&self, _: &Asking<'_>) -> Option<Kept> {
+            panic!("asks")
+        }
+        fn decided(&self, _: &Asking<'_>, _: Decision<'_>, _: Duration, _: Option<Kept>) {
+            panic!("decided")
+        }
+        fn ended(&self, _: &Ended<'_>) {
+            panic!("ended")
+        }
+        fn happened(&self, _: &Event) {
+            panic!("happened")
+        }
+    }
+    let day = Quota::sliding(Unit::Tokens, 100, Duration::from_secs(86_400));
+    let limiter = Limiter::builder().model("m", Limits::new().with(day).concurrency(1)).build().unwrap();
+    limiter.add_observer(Panics);
+    for _ in 0..2 {
+        let permit = limiter.acquire("m", Cost::input(45)).await.unwrap();
+        permit.observe(200_u16, &[("content-type", "application/json")]);
+        permit.release(Usage::new(45, 0)).await;
+    }
+    drop(limiter.try_acquire("m", Cost::input(10)).unwrap());
+    let left: Vec<i64> = limiter.levels().iter().map(|level| level.remaining).collect();
+    assert_eq!(left, [0, 1], "100 tokens are used, the slot is free");
 }

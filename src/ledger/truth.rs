@@ -330,7 +330,7 @@ impl Budget {
         let most = remaining + slack + signed(back) - signed(after) - signed(own);
         let least = remaining - slack - signed(unheard) - signed(self.bucket.double_counted());
         if ours > most.max(least) {
-            let surprise = (ours - most.max(least)).unsigned_abs();
+            let surprise = ours.saturating_sub(most.max(least)).unsigned_abs();
             self.bucket.correct(most.max(least) - ours, now);
             // What somebody else took once may be taken again while the next call is on its way.
             // A bucket loses nothing by it, since what stays in it flows on; a window does.
@@ -340,7 +340,7 @@ impl Budget {
             };
             self.margin = self.margin.max(most);
         } else if ours < least && told.may_raise {
-            self.bucket.correct(least - ours, now);
+            self.bucket.correct(least.saturating_sub(ours), now);
         }
     }
 }

@@ -116,11 +116,13 @@ impl Acquire {
 
     #[cold]
     fn unless_unknown(&mut self) -> Result<(), AcquireError> {
-        self.beside = match self.beside.take().map(|beside| *beside) {
-            Some(Beside::Unknown(unknown)) => return Err(unknown.into()),
-            asked => asked.map(Box::new),
-        };
-        Ok(())
+        if let Some(Beside::Asked(_)) = self.beside.as_deref() {
+            return Ok(());
+        }
+        match self.beside.take().map(|beside| *beside) {
+            Some(Beside::Unknown(unknown)) => Err(unknown.into()),
+            _ => Ok(()),
+        }
     }
 
     /// What comes after the last.

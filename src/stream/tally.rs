@@ -114,9 +114,10 @@ fn with_output(usage: Usage, output: u64) -> Usage {
 }
 
 /// The usage in an event: its own, that of the `response` (OpenAI's Responses) or of the `message`
-/// (Anthropic's first event) that it brings, or that of its `delta` (Cohere's last).
+/// (Anthropic's first event) that it brings, that of its `delta` (Cohere's last), or Groq's own (`x_groq`, console.groq.com/docs, read November 2026).
 fn usage(event: &Value) -> Option<Usage> {
-    let within = || ["response", "message", "delta"].iter().find_map(|part| Usage::of_answer(&event[*part]));
+    let within =
+        || ["response", "message", "delta", "x_groq"].iter().find_map(|part| Usage::of_answer(&event[*part]));
     Usage::of_answer(event).or_else(within)
 }
 

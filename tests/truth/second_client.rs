@@ -22,12 +22,25 @@ async fn two_clients_use_a_refilled_limit_up_and_ours_is_hardly_ever_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_clients_use_the_limit_of_windows_and_ours_is_seldom_refused() {
-    let mut missed = Vec::new();
-    for law in [LawKind::Fixed, LawKind::Sliding] {
-        let run = scenario("second client", law).second_client(SHARE).run().await;
+async fn two_clients_use_the_limit_of_a_fixed_window_and_ours_is_hardly_ever_refused() {
+    let run = scenario("second client", LawKind::Fixed).second_client(SHARE).run().await;
+    println!("    the other's calls let in: {:.4}", run.second_client_let_in());
+    crate::all_met(&Vec::from_iter(run.missed((3..=10, 0.9), (0..=10, 0.001))));
+}
+
+/// A run depends on how the clock stands when it begins: one has 0.4 to 3 % of 429s, so it is the mean that is held.
+#[tokio::test(start_paused = true)]
+async fn two_clients_use_the_limit_of_a_sliding_window_and_ours_is_seldom_refused() {
+    const RUNS: usize = 6;
+    let (mut missed, mut refused) = (Vec::new(), 0.0);
+    for _ in 0..RUNS {
+        let run = scenario("second client", LawKind::Sliding).second_client(SHARE).run().await;
         println!("    the other's calls let in: {:.4}", run.second_client_let_in());
-        missed.extend(run.missed((3..=10, 0.9), (0..=10, 0.02)));
+        missed.extend(run.missed((3..=10, 0.9), (0..=10, 0.05)));
+        refused += run.refused(0..=10) / RUNS as f64;
+    }
+    if refused > 0.025 {
+        missed.push(format!("429s {refused:.5} in the mean of {RUNS} runs, wanted 0.025"));
     }
     crate::all_met(&missed);
 }
