@@ -37,12 +37,13 @@
 //! | budget: `tollgate.budget` | `rpm`, `tpm`, `tpd`, `concurrency`; others by unit and period: `tokens_per_10s` |
 //!
 //! "Tokens" in settlements are those of the model's charge rule, whether or not it has a budget of tokens.
-//! Gauges of a budget that was removed keep their last value, since the facade cannot take one back.
+//! Gauges of a budget that was removed keep their last value, since the facade cannot take one back. They are told apart by
+//! scope and budget: of several limiters in one process, the one that was recorded last is shown.
 //!
 //! # What does it cost?
 //!
 //! Without the feature, nothing. Without [`Limiter::add_observer`], a call looks twice whether somebody observes: 16
-//! instructions of 1,150. Gauges are told apart by scope and budget: of several limiters in one process, the last recorded is shown. With it, each call makes its labels and finds its metrics in the recorder by name.
+//! instructions of 1,150. With it, each call makes its labels and finds its metrics in the recorder by name.
 //!
 //! # Example: metrics of every call, and gauges when they are read
 //!

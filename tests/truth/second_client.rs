@@ -31,7 +31,7 @@ async fn two_clients_use_the_limit_of_a_fixed_window_and_ours_is_hardly_ever_ref
 /// A run depends on how the clock stands when it begins: one has 0.4 to 3 % of 429s, so it is the mean that is held.
 #[tokio::test(start_paused = true)]
 async fn two_clients_use_the_limit_of_a_sliding_window_and_ours_is_seldom_refused() {
-    const RUNS: usize = 6;
+    const RUNS: usize = 16;
     let (mut missed, mut refused) = (Vec::new(), 0.0);
     for _ in 0..RUNS {
         let run = scenario("second client", LawKind::Sliding).second_client(SHARE).run().await;
@@ -39,8 +39,8 @@ async fn two_clients_use_the_limit_of_a_sliding_window_and_ours_is_seldom_refuse
         missed.extend(run.missed((3..=10, 0.9), (0..=10, 0.05)));
         refused += run.refused(0..=10) / RUNS as f64;
     }
-    if refused > 0.025 {
-        missed.push(format!("429s {refused:.5} in the mean of {RUNS} runs, wanted 0.025"));
+    if refused > 0.02 {
+        missed.push(format!("429s {refused:.5} in the mean of {RUNS} runs, wanted 0.02"));
     }
     crate::all_met(&missed);
 }
